@@ -1,0 +1,89 @@
+"""The primitives every engine makes. Clip space: y/w = -1 is the image's top edge, z/w runs from -1 (near) to 1 (far)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Raster:
+    """What is seen at each pixel centre of B images.
+
+    Attributes:
+        barycentric: [B, H, W, 4] u, v (weights of the triangle's first and second corner, perspective-correct), z/w, and 1.0
+            where covered (zeros elsewhere). Differentiable in the clip positions (u, v, z/w).
+        triangle: [B, H, W] int32 index of the triangle seen, -1 where none.
+        derivatives: [B, H, W, 4] du/dx, du/dy, dv/dx, dv/dy per pixel, or None. No gradient.
+        depth_key: [B, H, W] int64 bits of the visible layer (engine's own), given back to `rasterize` to peel the next layer.
+    """
+
+    barycentric: Tensor
+    triangle: Tensor
+    derivatives: Tensor | None
+    depth_key: Tensor | None
+
+
+class RayMesh(Protocol):
+    """A mesh that answers rays; no gradients."""
+
+    def refit(self, vertices: Tensor) -> None:
+        """Take new positions [V, 3] for the same triangles."""
+
+    def closest(self, origins: Tensor, directions: Tensor, far: float) -> tuple[Tensor, Tensor]:
+        """[N, 3] rays -> distance [N] (inf where nothing is hit before `far`) and triangle [N] int32 (-1)."""
+
+    def occluded(self, origins: Tensor, directions: Tensor, near: float, far: float) -> Tensor:
+        """[N, 3] rays -> [N] bool: something is hit between `near` and `far`."""
+
+
+class Engine(Protocol):
+    """A maker of the primitives. Inputs and outputs are tensors of one device; `name` is what reports call it."""
+
+    name: str
+
+    def rasterize(
+        self,
+        positions: Tensor,
+        faces: Tensor,
+        size: tuple[int, int],
+        previous: Raster | None = None,
+        derivatives: bool = False,
+    ) -> Raster:
+        """positions [B, V, 4] clip space, faces [T, 3] int32, size (H, W) -> Raster; with `previous`, the layer behind it."""
+
+    def interpolate(self, attributes: Tensor, faces: Tensor, barycentric: Tensor, triangle: Tensor) -> Tensor:
+        """attributes [V, C], barycentric [..., 4], triangle [...] -> [..., C], zeros where triangle is -1.
+
+        Works on whole images and on compacted lists of pixels alike. Gradients reach attributes and barycentric (u, v).
+        """
+
+    def antialias(
+        self, color: Tensor, raster: Raster, positions: Tensor, faces: Tensor, adjacency: Tensor, walk: int = 8
+    ) -> Tensor:
+        """color [B, H, W, C] -> [B, H, W, C] with silhouettes blended. Gradients reach color and clip positions [B, V, 4].
+
+        `adjacency` [T, 3] int32 is `engines.adjacency.edge_adjacency(faces)`.
+        """
+
+    def texture_2d(self, texture: Tensor, uv: Tensor, level: Tensor | None = None, wrap: bool = False) -> Tensor:
+        """texture [H, W, C], uv [N, 2] (v down), level [N] mip level (0 when None) -> [N, C], trilinear.
+
+        Mips are box-filtered halves made inside (their gradient flows to `texture`). Gradients reach texture, uv and level.
+        `wrap` repeats, otherwise clamps.
+        """
+
+    def texture_cube(self, levels: tuple[Tensor, ...], directions: Tensor, level: Tensor) -> Tensor:
+        """levels of [6, n, n, C] (any sizes, fine to coarse), directions [N, 3] (any length), level [N] -> [N, C].
+
+        Seamless over edges, linear between neighbouring levels. Faces in the order +X -X +Y -Y +Z -Z with OpenGL's (s, t).
+        Gradients reach levels, directions and level.
+        """
+
+    def hash_encode(self, points: Tensor, table: Tensor, layout: object) -> Tensor:
+        """points [N, 3] in [0, 1], table [S, 2], layout from `engines.hash_layout` -> [N, 2 * levels]. Gradients reach both."""
+
+    def ray_mesh(self, vertices: Tensor, faces: Tensor) -> RayMesh:
+        """A ray query structure over vertices [V, 3], faces [T, 3]."""
