@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.dataset.views import Cameras
+from backend.engines.interface import Engine, Raster
+from backend.light.environment import PrefilteredLight
+from backend.material.channels import MaterialSample
+from backend.render.camera import clip_positions
+from backend.render.shade import Shaded, shade
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What the renderer draws: geometry with whatever the material needs at each corner.
+
+    Attributes:
+        vertices: [V, 3] positions.
+        faces: [T, 3] int32.
+        normals: [V, 3] smooth unit normals, indexed by `faces`.
+        adjacency: [T, 3] int32 from `engines.adjacency.edge_adjacency(faces)`.
+        uvs, uv_faces: [U, 2] and [T, 3] int32 texture coordinates (v down), or None.
+        tangents, tangent_faces: [K, 4] (xyz, sign) and [T, 3] int32 MikkTSpace frames, or None.
+    """
+
+    vertices: Tensor
+    faces: Tensor
+    normals: Tensor
+    adjacency: Tensor
+    uvs: Tensor | None = None
+    uv_faces: Tensor | None = None
+    tangents: Tensor | None = None
+    tangent_faces: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The covered pixels of B images as one compact list of M, the only ones that are shaded.
+
+    Attributes:
+        index: [M] int64 into the flattened [B * H * W].
+        image: [M] int64 which of the B images.
+        position: [M, 3]; normal: [M, 3] unit; view: [M, 3] unit, towards the camera.
+        uv: [M, 2] and tangent: [M, 4] where the surface has them, else None.
+        footprint: [M] texture level's log2 of texels a pixel for a texture of ONE texel, or None: add log2(texture size).
+    """
+
+    index: Tensor
+    image: Tensor
+    position: Tensor
+    normal: Tensor
+    view: Tensor
+    uv: Tensor | None
+    tangent: Tensor | None
+    footprint: Tensor | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """B rendered images and the lists behind them.
+
+    Attributes:
+        image: [B, H, W, 4] linear colour premultiplied by coverage, coverage; silhouettes antialiased.
+        pixels: the covered pixels' geometry.
+        sample: their material.
+        shaded: their light, split into diffuse and specular.
+    """
+
+    image: Tensor
+    pixels: Pixels
+    sample: MaterialSample
+    shaded: Shaded
+
+
+Material = Callable[[Pixels], MaterialSample]
+
+
+def render(
+    engine: Engine,
+    surface: Surface,
+    material: Material,
+    light: PrefilteredLight,
+    cameras: Cameras,
+    canvas: tuple[int, int],
+    walk: int = 8,
+) -> Frame:
+    """Draw a surface under an environment light.
+
+    Args:
+        engine: maker of the primitives.
+        surface: geometry on the engine's device.
+        material: evaluated once for all covered pixels.
+        light: prefiltered environment.
+        cameras: B cameras.
+        canvas: (height, width).
+        walk: triangles the silhouette search may cross (see `Engine.antialias`).
+
+    Returns:
+        A Frame; gradients reach vertices (through shading, interpolation and silhouettes), material and light.
+    """
+    clip = clip_positions(surface.vertices, cameras, canvas)
+    raster = engine.rasterize(clip, surface.faces, canvas, derivatives=surface.uvs is not None)
+    pixels = covered_pixels(engine, surface, raster, cameras)
+    sample = material(pixels)
+    shaded = shade(sample, pixels.position, pixels.normal, pixels.view, light, engine, tangent=pixels.tangent)
+    flat = torch.cat([shaded.color, torch.ones_like(shaded.color[:, :1])], -1)
+    image = flat.new_zeros(raster.triangle.numel(), 4).index_copy(0, pixels.index, flat)
+    image = image.view(*raster.triangle.shape, 4)
+    image = engine.antialias(image, raster, clip, surface.faces, surface.adjacency, walk)
+    return Frame(image, pixels, sample, shaded)
+
+
+def covered_pixels(engine: Engine, surface: Surface, raster: Raster, cameras: Cameras) -> Pixels:
+    """The geometry at each covered pixel, in row order of the flattened images."""
+    flat_triangle = raster.triangle.reshape(-1)
+    index = (flat_triangle >= 0).nonzero().squeeze(1)
+    triangle = flat_triangle[index]
+    barycentric = raster.barycentric.reshape(-1, 4)[index]
+    attributes = torch.cat([surface.vertices, surface.normals], -1)
+    position, normal = engine.interpolate(attributes, surface.faces, barycentric, triangle).split(3, -1)
+    image = index // (raster.triangle.shape[1] * raster.triangle.shape[2])
+    eye = cameras.camera_to_world[:, :3, 3][image]
+    uv = tangent = footprint = None
+    if surface.uvs is not None and surface.uv_faces is not None:
+        uv = engine.interpolate(surface.uvs, surface.uv_faces, barycentric, triangle)
+        if raster.derivatives is not None:
+            corners = surface.uvs[surface.uv_faces[triangle.long()].long()].detach()
+            footprint = texture_footprint(corners, raster.derivatives.reshape(-1, 4)[index])
+    if surface.tangents is not None and surface.tangent_faces is not None:
+        tangent = engine.interpolate(surface.tangents, surface.tangent_faces, barycentric.detach(), triangle)
+    return Pixels(
+        index=index,
+        image=image,
+        position=position,
+        normal=torch.nn.functional.normalize(normal, dim=-1),
+        view=torch.nn.functional.normalize(eye - position, dim=-1),
+        uv=uv,
+        tangent=tangent,
+        footprint=footprint,
+    )
+
+
+def texture_footprint(corners: Tensor, derivatives: Tensor) -> Tensor:
+    """The mip level a pixel wants of a texture one texel wide; a texture of n texels wants log2(n) more.
+
+    Args:
+        corners: [M, 3, 2] texture coordinates of each pixel's triangle.
+        derivatives: [M, 4] du/dx, du/dy, dv/dx, dv/dy of the barycentrics (v here is the second weight).
+
+    Returns:
+        [M] log2 of the longer side of the pixel's footprint, in texture widths. No gradient.
+    """
+    first, second = corners[:, 0] - corners[:, 2], corners[:, 1] - corners[:, 2]
+    along_x = derivatives[:, 0:1] * first + derivatives[:, 2:3] * second
+    along_y = derivatives[:, 1:2] * first + derivatives[:, 3:4] * second
+    longest = torch.maximum(along_x.square().sum(-1), along_y.square().sum(-1))
+    return 0.5 * torch.log2(longest.clamp(min=1e-16))
