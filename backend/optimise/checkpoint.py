@@ -1,0 +1,85 @@
+"""Checkpoints: written in one piece, read back exactly."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from backend.contract import RequestError
+
+_FORMAT = 1
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` so that a reader, or a run that comes after a crash, sees the old file or the new one, never a part.
+
+    Args:
+        path: the file; its folder exists.
+        state: tensors, numbers, text, and lists, tuples and dictionaries of them (state_dicts, generator states).
+
+    Raises:
+        OSError: the disk is full or may not be written; the old file is as it was.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as stream:
+            writer = _Writer(stream.write)
+            try:
+                torch.save({"format": _FORMAT, "state": state}, writer)  # type: ignore[arg-type]
+            except RuntimeError:
+                if writer.error is None:
+                    raise
+                raise writer.error from None  # torch hides what the disk said behind an error of its own
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """What `save_checkpoint` wrote, with its tensors on `device`; None when there is no file.
+
+    Only tensors and plain values are read, never code. Raises RequestError for a damaged file.
+    """
+    if not path.exists():
+        return None
+    try:
+        data = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        raise _damaged(path, f"cannot be read ({type(error).__name__})") from error
+    if not isinstance(data, dict) or data.get("format") != _FORMAT:
+        raise _damaged(path, "is of another version")
+    return data["state"]
+
+
+def _damaged(path: Path, what: str) -> RequestError:
+    return RequestError(
+        f"the checkpoint {path} {what}",
+        hint="Delete the job's state folder and run again without --resume.",
+        code="checkpoint-damaged",
+    )
+
+
+class _Writer:
+    """A file for torch.save that remembers the error of its own `write`."""
+
+    def __init__(self, write: Any) -> None:
+        self._write = write
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Torch asks for it; the file is flushed once, at the end."""
