@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor, nn
+
+from backend.geometry import flexicubes, tetrahedra
+from backend.geometry.lattice import AXES, TETRAHEDRAL_DIRECTIONS, Lattice
+from backend.geometry.surface import Surface
+
+Method = Literal["flexicubes", "tetrahedra"]
+BAND = 3.0
+"""Signed distances start within this many cells either side: what is far away must not take long to come back."""
+
+
+class SignedDistanceGrid(nn.Module):
+    """The shape while its topology is free: a signed distance grid, read as a surface by FlexiCubes or marching tetrahedra.
+
+    A new grid is a sphere of half the half extent.
+
+    Attributes:
+        sdf: [P] parameter, signed distance **in cells**, negative inside: the same learning rate then suits every resolution, and the sign
+            changes' cross-entropy has its usual scale.
+        offsets: [P, 3] parameter, unbounded; tanh of it is each point's displacement in quarters of a cell.
+        weights: [C, 21] parameter, raw FlexiCubes weights (see `flexicubes.squash`), None for tetrahedra.
+        start: [P] buffer, what `reseed` puts back.
+    """
+
+    floor: Tensor
+    rest: Tensor
+    start: Tensor
+
+    def __init__(
+        self, cells: int, method: Method = "flexicubes", half_extent: float = 1.0, device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__()
+        if method not in ("flexicubes", "tetrahedra"):
+            raise ValueError(f"method is {method!r}; expected 'flexicubes' or 'tetrahedra'")
+        lattice = Lattice.make(cells, half_extent, device)
+        self.cells, self.method, self.half_extent = cells, method, half_extent
+        self.register_buffer("floor", lattice.floor, persistent=False)
+        self.register_buffer("rest", lattice.points(), persistent=False)  # the points' undisplaced positions
+        self.register_buffer("start", self._sphere())
+        self.sdf = nn.Parameter(self.start.clone())
+        self.offsets = nn.Parameter(torch.zeros_like(self.rest))
+        raw = torch.zeros(lattice.cube_count, flexicubes.WEIGHTS, device=device)
+        self.weights = nn.Parameter(raw) if method == "flexicubes" else None
+
+    @classmethod
+    def from_field(
+        cls, field: Tensor, cells: int, method: Method = "flexicubes", half_extent: float = 1.0
+    ) -> SignedDistanceGrid:
+        """A grid that starts as the solid a field describes, such as a visual hull.
+
+        Args:
+            field: [R, R, R] how far each voxel is inside, 0 to 1, indexed x, y, z; the voxels fill [-half_extent, half_extent]^3, so the first
+                centre lies half a voxel within. At least one must be 0.5 or more.
+            cells: cubes along one side.
+            method: how the surface is read.
+            half_extent: of the lattice.
+
+        Returns:
+            A grid on the field's device whose zero level runs between the voxels below and above 0.5.
+        """
+        solid = field.detach().cpu().numpy() >= 0.5
+        if solid.ndim != 3 or len(set(solid.shape)) != 1 or not solid.any():
+            raise ValueError(
+                f"field {tuple(field.shape)} with {solid.sum()} voxels inside; expected [R, R, R] and at least one"
+            )
+        solid = np.pad(solid, 1)
+        voxels = ndimage.distance_transform_edt(~solid) - ndimage.distance_transform_edt(solid)
+        voxels -= 0.5 * np.sign(voxels)  # to the voxels' faces, not to the next voxel's centre
+        grid = cls(cells, method, half_extent, field.device)
+        size = field.shape[0]
+        distance = torch.from_numpy(voxels).to(grid.rest) * (cells / size)
+        scale = half_extent * (size + 2) / size
+        grid._begin(_trilinear(distance, grid.rest / scale, align_corners=False))
+        return grid
+
+    @property
+    def lattice(self) -> Lattice:
+        """The lattice, on the parameters' device."""
+        return Lattice(self.cells, self.half_extent, self.floor)
+
+    def points(self) -> Tensor:
+        """[P, 3] the lattice's points where they are now. Differentiable in the offsets."""
+        return torch.add(self.rest, self.offsets.tanh(), alpha=0.25 * self.lattice.cell_size)
+
+    def surface(self, centres: bool = True) -> Surface:
+        """The surface as it is now.
+
+        Args:
+            centres: FlexiCubes only. True while fitting (four triangles a quad, all weights reachable), False for the mesh that is kept.
+
+        Returns:
+            A closed surface, perhaps an empty one. Differentiable in every parameter.
+        """
+        if self.weights is None:
+            return tetrahedra.extract(self.lattice, self.points(), self.sdf)
+        return flexicubes.extract(self.lattice, self.points(), self.sdf, self.weights, centres)
+
+    def sign_changes_loss(self) -> Tensor:
+        """Binary cross-entropy of each end of the sign-changing edges against the other's sign (Munkberg et al. 2022, equation 2).
+
+        Returns:
+            Scalar, the mean over those edges of the two ends' sum; 0 when there is no surface. Its gradient moves the signs together.
+        """
+        lattice = self.lattice
+        closed = lattice.closed(self.sdf)
+        directions = AXES if self.weights is not None else TETRAHEDRAL_DIRECTIONS
+        direction, start = lattice.crossing_edges(closed.detach() < 0, directions)
+        if start.shape[0] == 0:
+            return self.sdf.sum() * 0.0
+        ends = torch.cat((start, start + lattice.strides(directions)[direction]))
+        # the ends differ in sign, so each one's target is the sign it does not have: -log sigmoid(-|s|)
+        return 2.0 * F.softplus(closed.index_select(0, ends).abs()).mean()
+
+    def refined(self, cells: int) -> SignedDistanceGrid:
+        """The same shape on a lattice of `cells`: distances resampled where the displaced points were, offsets and weights neutral again."""
+        finer = SignedDistanceGrid(cells, self._method(), self.half_extent, self.rest.device)
+        side = self.lattice.side
+        with torch.no_grad():
+            shift = (self.points() - self.rest).view(side, side, side, 3)
+            query = finer.rest
+            for _ in range(3):  # the point of the undisplaced lattice that was carried here
+                query = finer.rest - _trilinear(shift, query / self.half_extent, align_corners=True)
+            values = _trilinear(self.lattice.closed(self.sdf).view(side, side, side), query / self.half_extent, True)
+            finer._begin(values * (cells / self.cells))
+        return finer
+
+    def reseed(self) -> None:
+        """Put the starting shape back, in place: the answer to an empty surface. An optimiser's moments should be dropped with it."""
+        with torch.no_grad():
+            self.sdf.copy_(self.start)
+            self.offsets.zero_()
+            if self.weights is not None:
+                self.weights.zero_()
+
+    def _begin(self, sdf: Tensor) -> None:
+        """Take [P] distances in cells as the start; a shape too small for the lattice becomes the sphere."""
+        clamped = sdf.clamp(-BAND, BAND)
+        something = bool((self.lattice.closed(clamped) < 0).any())
+        self.start.copy_(clamped if something else self._sphere())
+        with torch.no_grad():
+            self.sdf.copy_(self.start)
+
+    def _sphere(self) -> Tensor:
+        radius = 0.5 * self.half_extent
+        return ((self.rest.norm(dim=1) - radius) / self.lattice.cell_size).clamp(-BAND, BAND)
+
+    def _method(self) -> Method:
+        return "tetrahedra" if self.weights is None else "flexicubes"
+
+
+def _trilinear(values: Tensor, where: Tensor, align_corners: bool) -> Tensor:
+    """[N] or [N, C] of `values` ([R, R, R] or [R, R, R, C], indexed x, y, z) at `where` ([N, 3], the cube is [-1, 1]^3)."""
+    volume = values.view(*values.shape[:3], -1).permute(3, 0, 1, 2).unsqueeze(0)
+    places = where.flip(1).view(1, 1, 1, -1, 3)  # grid_sample names the last axis first
+    sampled = F.grid_sample(volume, places, mode="bilinear", padding_mode="border", align_corners=align_corners)
+    return sampled.view(volume.shape[1], -1).t().reshape(-1, *values.shape[3:])
