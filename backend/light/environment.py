@@ -1,0 +1,90 @@
+"""The light around the object: what is fitted (a cube of radiance), and what shading reads (its prefiltered levels)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from backend.engines.interface import Engine
+from backend.light.latlong import cube_to_latlong, latlong_to_cube
+from backend.light.prefilter import build_prefilter
+
+_LEAST_RADIANCE = 1e-4  # what a black texel of a given picture becomes, so that its logarithm exists
+
+
+@dataclass(frozen=True)
+class PrefilteredLight:
+    """An environment blurred for shading.
+
+    Attributes:
+        diffuse: [6, n, n, 3] cosine-weighted mean radiance (irradiance divided by pi: constant light of 1 gives 1).
+        levels: cubes [6, n_k, n_k, 3] of radiance blurred by growing lobes, the first unblurred.
+        roughness: [L] roughness of each level, growing, the last 1.
+    """
+
+    diffuse: Tensor
+    levels: tuple[Tensor, ...]
+    roughness: Tensor
+
+    def irradiance(self, engine: Engine, normals: Tensor) -> Tensor:
+        """normals [N, 3] -> [N, 3] irradiance divided by pi. Gradients reach the light and the normals."""
+        return engine.texture_cube((self.diffuse,), normals, torch.zeros_like(normals[:, 0]))
+
+    def specular(self, engine: Engine, directions: Tensor, roughness: Tensor) -> Tensor:
+        """Mean radiance under the lobe of `roughness` [N, 1] about `directions` [N, 3] -> [N, 3].
+
+        Roughness is clamped to the levels' range. Gradients reach the light, the directions and the roughness.
+        """
+        return engine.texture_cube(self.levels, directions, self.level_of(roughness[:, 0]))
+
+    def level_of(self, roughness: Tensor) -> Tensor:
+        """[N] roughness -> [N] fractional level, linear in roughness between neighbouring levels."""
+        knots = self.roughness
+        roughness = torch.minimum(torch.maximum(roughness, knots[0]), knots[-1])
+        below = (torch.searchsorted(knots, roughness.detach().contiguous()) - 1).clamp(0, len(knots) - 2)
+        return below + (roughness - knots[below]) / (knots[below + 1] - knots[below])
+
+
+class EnvironmentLight(nn.Module):
+    """Light from infinitely far away, as a cube of radiance.
+
+    The parameter is the logarithm of the radiance: it stays positive without a projection, spans the five decades between a shadow
+    and the sun, and a step of Adam is a relative change wherever it happens.
+    """
+
+    def __init__(self, resolution: int, radiance: float = 0.5) -> None:
+        """A grey light of constant `radiance`. `resolution`: texels along a face's edge, a power of two, 8 or more."""
+        super().__init__()
+        self.log_texels = nn.Parameter(torch.full((6, resolution, resolution, 3), radiance).log())
+        self._prefilter = build_prefilter(resolution)
+
+    @staticmethod
+    def from_latlong(image: Tensor, resolution: int) -> EnvironmentLight:
+        """The light of an equirectangular picture [H, W, 3] in Blender's orientation (+X at the centre), on its device."""
+        light = EnvironmentLight(resolution).to(image.device)
+        with torch.no_grad():
+            light.log_texels.copy_(latlong_to_cube(image, resolution).clamp_min(_LEAST_RADIANCE).log())
+        return light
+
+    def texels(self) -> Tensor:
+        """[6, n, n, 3] linear radiance, positive."""
+        return self.log_texels.exp()
+
+    def prefiltered(self) -> PrefilteredLight:
+        """What shading reads. Call once a step; gradients reach the parameter."""
+        if self._prefilter.solid_angles.device != self.log_texels.device:
+            self._prefilter = self._prefilter.to(self.log_texels.device)
+        levels = self._prefilter.apply(self.texels())
+        roughness = self.log_texels.new_tensor(self._prefilter.roughness)
+        return PrefilteredLight(levels[-1], levels, roughness)
+
+    def radiance(self, engine: Engine, directions: Tensor) -> Tensor:
+        """directions [N, 3] -> [N, 3] radiance seen there, unblurred."""
+        return engine.texture_cube((self.texels(),), directions, torch.zeros_like(directions[:, 0]))
+
+    def to_latlong(self, height: int) -> Tensor:
+        """[height, 2 * height, 3] equirectangular picture in Blender's orientation; no gradients."""
+        with torch.no_grad():
+            return cube_to_latlong(self.texels(), height)

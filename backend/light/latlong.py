@@ -1,0 +1,82 @@
+"""Equirectangular pictures of the light in Blender's orientation, and the way to and from cube maps.
+
+The image's centre looks along +X, +Y lies a quarter from the left edge, +Z is the top row:
+u = 0.5 - atan2(y, x) / (2 pi), v = acos(z) / pi from the top.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from backend.light.cube import sample_cube, texel_directions
+
+_MAX_SUBSAMPLES = 32  # along a texel's or pixel's edge
+
+
+def direction_of_pixel(height: int, device: torch.device | str, subsamples: int = 1) -> Tensor:
+    """[height * k, 2 * height * k, 3] unit directions through the pixel centres (or the k x k parts of each pixel)."""
+    rows, columns = height * subsamples, 2 * height * subsamples
+    theta = (torch.arange(rows, device=device) + 0.5) * (math.pi / rows)
+    phi = (0.5 - (torch.arange(columns, device=device) + 0.5) / columns) * (2.0 * math.pi)
+    sine = theta.sin()[:, None]
+    return torch.stack(
+        (sine * phi.cos()[None], sine * phi.sin()[None], theta.cos()[:, None].expand(rows, columns)), -1
+    )
+
+
+def pixel_solid_angles(height: int, device: torch.device | str) -> Tensor:
+    """[height, 1] steradians a pixel of each row covers; times 2 * height pixels they add up to 4 pi."""
+    edges = torch.linspace(0.0, math.pi, height + 1, device=device).cos()
+    return ((edges[:-1] - edges[1:]) * (math.pi / height))[:, None]
+
+
+def sample_latlong(image: Tensor, directions: Tensor) -> Tensor:
+    """image [H, W, C], unit directions [N, 3] -> [N, C], bilinear, wrapping around and clamped at the poles.
+
+    Gradients reach the image.
+    """
+    height, width, channels = image.shape
+    u = 0.5 - torch.atan2(directions[:, 1], directions[:, 0]) / (2.0 * math.pi)
+    v = torch.acos(directions[:, 2].clamp(-1.0, 1.0)) / math.pi
+    x, y = u * width - 0.5, v * height - 0.5
+    left, top = x.floor(), y.floor()
+    right_weight, bottom_weight = (x - left)[:, None], (y - top)[:, None]
+    left_column = left.long().remainder(width)
+    right_column = (left_column + 1).remainder(width)
+    top_row = top.long().clamp(0, height - 1)
+    bottom_row = (top.long() + 1).clamp(0, height - 1)
+    texels = image.reshape(-1, channels)
+    upper = texels[top_row * width + left_column].lerp(texels[top_row * width + right_column], right_weight)
+    lower = texels[bottom_row * width + left_column].lerp(texels[bottom_row * width + right_column], right_weight)
+    return upper.lerp(lower, bottom_weight)
+
+
+def latlong_to_cube(image: Tensor, size: int) -> Tensor:
+    """image [H, W, C] -> cube [6, size, size, C]: each texel is the mean radiance over its own solid angle.
+
+    As many samples a texel as the image has pixels there, so that a small bright sun keeps its energy.
+    """
+    subsamples = min(_MAX_SUBSAMPLES, max(2, math.ceil(1.5 * image.shape[1] / (4 * size))))
+    directions = texel_directions(size, image.device, image.dtype, subsamples)
+    weights = directions.abs().amax(-1).pow(3)  # solid angle of a point of the face: 1 / (1 + s^2 + t^2)^(3/2)
+    faces = []
+    for direction, weight in zip(directions, weights):  # a face at a time bounds the memory
+        radiance = sample_latlong(image, direction.reshape(-1, 3)).reshape(*direction.shape[:-1], -1)
+        split = (size, subsamples, size, subsamples, -1)
+        total = (radiance * weight[..., None]).reshape(split).sum((1, 3))
+        faces.append(total / weight.reshape(split).sum((1, 3)))
+    return torch.stack(faces)
+
+
+def cube_to_latlong(cube: Tensor, height: int) -> Tensor:
+    """cube [6, n, n, C] -> image [height, 2 * height, C]: each pixel is the mean radiance over its part of the sphere."""
+    subsamples = min(_MAX_SUBSAMPLES, max(2, math.ceil(1.5 * 4 * cube.shape[1] / (2 * height))))
+    directions = direction_of_pixel(height, cube.device, subsamples).to(cube.dtype)
+    rows = []
+    for row in directions.split(subsamples):
+        radiance = sample_cube(cube, row.reshape(-1, 3)).reshape(subsamples, 2 * height, subsamples, -1)
+        rows.append(radiance.mean((0, 2)))
+    return torch.stack(rows)
