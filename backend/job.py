@@ -156,7 +156,8 @@ class Job:
         """Raise Cancelled once the run should stop."""
         if self.cancelled():
             raise Cancelled(
-                f"The run was cancelled: {self.cancellation.reason}.", hint="Run the same command with --resume to go on."
+                f"The run was cancelled: {self.cancellation.reason}.",
+                hint="Run the same command with --resume to go on.",
             )
 
     @contextlib.contextmanager
@@ -194,7 +195,9 @@ class Job:
     def __enter__(self) -> Job:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None:
             self.store_status("finished")
         else:
@@ -267,7 +270,12 @@ def _difference(there: Any, came: Any, path: str = "") -> str:
 def absolute(request: Request, base: Path) -> Request:
     """The request with each path made absolute: relative ones are understood from `base`."""
     data = to_dict(request)
-    for section, key in ((data, "source"), (data, "keep_mesh"), (data["views"], "environment"), (data["light"], "file")):
+    for section, key in (
+        (data, "source"),
+        (data, "keep_mesh"),
+        (data["views"], "environment"),
+        (data["light"], "file"),
+    ):
         if section[key] is not None:
             section[key] = str(Path(os.path.normpath(base.absolute() / Path(section[key]).expanduser())))
     return parse(data)

@@ -1,0 +1,157 @@
+"""`reconstruct SOURCE -o OUT` and `run JOB/request.json`: from posed images to an asset."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from backend.commands.failures import event_of, explain
+from backend.console import Console
+from backend.contract import (
+    PRESETS,
+    Event,
+    Finished,
+    Request,
+    RequestError,
+    Result,
+    Started,
+    assign,
+    parse,
+    read_result,
+    version,
+)
+from backend.job import Job, absolute
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `reconstruct`."""
+    parser.add_argument("source", help="folder of posed images, a transforms.json, or a mesh (.obj, .glb, .gltf)")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="job folder; new, empty, or resumed")
+    parser.add_argument("--preset", choices=PRESETS, help="how much time to spend (default: standard)")
+    _add_common(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `run`."""
+    parser.add_argument("request", help="request.json of a job folder, or the folder; its relative paths start there")
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument("--engine", help="maker of the rendering primitives (default: auto)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, such as shape.cells=64"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of the same request")
+    parser.add_argument(
+        "--follow-parent", action="store_true", help="cancel when standard input, a pipe, ends or says 'cancel'"
+    )
+
+
+def reconstruct(arguments: argparse.Namespace, console: Console) -> None:
+    """The verb `reconstruct`."""
+    data: dict[str, Any] = {"source": arguments.source}
+    if arguments.preset:
+        data["preset"] = arguments.preset
+    _run(absolute(_request(data, arguments), Path.cwd()), Path(arguments.output).absolute(), arguments, console)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """The verb `run`. A request without a source means the job folder's own transforms.json."""
+    path = Path(arguments.request).absolute()
+    path = path / "request.json" if path.is_dir() else path
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(f"{path} does not exist; expected a request", code="request-missing") from None
+    except ValueError as error:
+        raise RequestError(f"{path} is not JSON: {error}", code="request-unreadable") from None
+    if isinstance(data, dict):
+        data.setdefault("source", ".")
+    _run(absolute(_request(data, arguments), path.parent), path.parent, arguments, console)
+
+
+def _request(data: dict[str, Any], arguments: argparse.Namespace) -> Request:
+    for key in ("device", "engine"):
+        if getattr(arguments, key):
+            data = {**data, key: getattr(arguments, key)}
+    for assignment in arguments.set:
+        data = assign(data, assignment)
+    return parse(data)
+
+
+def _run(request: Request, folder: Path, arguments: argparse.Namespace, console: Console) -> None:
+    began = time.monotonic()
+    _refuse_missing_files(request)
+    if request.threads:
+        os.environ["OMP_NUM_THREADS"] = str(request.threads)  # read when torch is imported, below
+    with contextlib.ExitStack() as stack:
+        job = stack.enter_context(Job(folder, request, arguments.resume))
+        console.log_to(job.names.log)
+        job.cancellation.listen_to_signals()
+        if arguments.follow_parent and _is_pipe(sys.stdin):
+            job.cancellation.follow_parent()
+
+        def emit(event: Event) -> None:
+            console(event)
+            job.store_event(event)
+            if console.reader_left:
+                job.cancellation.cancel("nobody reads the output any more")
+
+        try:
+            result = read_result(job.result) if job.finished() else _reconstruct(request, job, emit)
+        except Exception as error:
+            failure = explain(error, folder)
+            job.store_event(event_of(failure))
+            raise failure from (None if failure is error else error)
+        emit(Finished(result=str(job.result), seconds=time.monotonic() - began, metrics=result.metrics))
+
+
+def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
+    from backend.commands.device import pick_device
+    from backend.pipeline import reconstruct as run_pipeline
+
+    device = str(pick_device(request.device))
+    request = dataclasses.replace(request, device=device)
+    emit(
+        Started(
+            folder=str(job.folder),
+            pid=os.getpid(),
+            version=version(),
+            device=device,
+            engine=request.engine,
+            preset=request.preset,
+            resumed=job.resumed,
+        )
+    )
+    job.raise_if_cancelled()
+    return run_pipeline(request, job, emit)
+
+
+def _refuse_missing_files(request: Request) -> None:
+    named = {
+        "source": request.source,
+        "keep_mesh": request.keep_mesh,
+        "views.environment": request.views.environment,
+        "light.file": request.light.file,
+    }
+    for key, path in named.items():
+        if path is not None and not Path(path).exists():
+            raise RequestError(f"{key} is {path}, which does not exist", hint="Check the path.", code=f"{key}-missing")
+
+
+def _is_pipe(stream: Any) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
