@@ -1,0 +1,213 @@
+"""Image files -> linear Rec.709 values. Whatever the file holds, what leaves this module is float32 with row 0 at the top."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import imageio.v3 as imageio
+import numpy as np
+import OpenEXR
+import torch
+from PIL import Image
+from torch import Tensor
+
+from backend.contract import RequestError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".exr", ".hdr")
+LARGEST_VALUE = 65504.0  # of float16, in which the views are kept
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file's pixels as they are stored.
+
+    Attributes:
+        values: [H, W, C] float32, C from 1 (grey) to 4 (RGBA); integers are scaled to [0, 1], floats are as in the file.
+        linear: the values are linear light with alpha multiplied in (EXR, HDR), not sRGB-encoded with straight alpha (PNG, JPEG).
+        orientation: EXIF's, 1 to 8; 1 is upright. The values are as stored, unturned.
+    """
+
+    values: np.ndarray
+    linear: bool
+    orientation: int = 1
+
+    @property
+    def has_alpha(self) -> bool:
+        """The last channel is alpha."""
+        return self.values.shape[2] in (2, 4)
+
+    def upright(self) -> Picture:
+        """The picture turned as its EXIF orientation asks."""
+        values = self.values
+        if self.orientation in (5, 6, 7, 8):  # stored on its side: transpose first
+            values = values.transpose(1, 0, 2)
+        if self.orientation in (2, 3, 6, 7):
+            values = values[:, ::-1]
+        if self.orientation in (3, 4, 7, 8):
+            values = values[::-1]
+        return Picture(np.ascontiguousarray(values), self.linear)
+
+
+def read_picture(path: Path) -> Picture:
+    """Read PNG (8 or 16 bit), JPEG, EXR or Radiance HDR without changing a value.
+
+    Raises RequestError (codes image-missing, image-unreadable, image-format), which names the file.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise RequestError(
+            f"{path}: images of type '{suffix}' are not read",
+            hint=f"convert it to one of {', '.join(IMAGE_SUFFIXES)}",
+            code="image-format",
+        )
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise RequestError(f"{path}: no such image", hint="put the file there", code="image-missing") from None
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from None
+    try:
+        if suffix == ".exr":
+            return Picture(_read_exr(path), linear=True)
+        if suffix == ".hdr":
+            return Picture(_decode_cv2(data), linear=True)
+        if suffix == ".png" and _beyond_imageio(data):
+            return Picture(_decode_cv2(data), linear=False)
+        values = imageio.imread(data, extension=suffix)
+        orientation = _orientation(data) if suffix != ".png" else 1
+    except (OSError, ValueError, RuntimeError, SyntaxError, cv2.error) as error:
+        raise _unreadable(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+    return Picture(_as_float(values), linear=False, orientation=orientation)
+
+
+def read_image(path: Path) -> Tensor:
+    """An image as light: [H, W, 4] float32, linear Rec.709 premultiplied by alpha; alpha is 1 where the file has none.
+
+    The colours of EXR and HDR files are taken as they are; others are decoded from sRGB, then multiplied by their alpha. A picture with an
+    EXIF orientation is turned upright. Values that are not finite become 0 and none exceeds float16's largest.
+    """
+    return light_of(read_picture(path).upright())
+
+
+def light_of(picture: Picture) -> Tensor:
+    """[H, W, 4] float32 linear premultiplied RGBA of a picture, unturned; see `read_image`."""
+    values = picture.values
+    colour = values[..., :-1] if picture.has_alpha else values
+    alpha = np.clip(values[..., -1:], 0.0, 1.0) if picture.has_alpha else np.ones_like(values[..., :1])
+    if colour.shape[2] == 1:
+        colour = np.repeat(colour, 3, axis=2)
+    if not picture.linear:
+        colour = _decode_srgb(colour) * alpha
+    light = np.concatenate([np.maximum(colour, 0.0), alpha], axis=2)
+    return torch.from_numpy(np.nan_to_num(light, nan=0.0, posinf=LARGEST_VALUE).clip(0.0, LARGEST_VALUE))
+
+
+def read_mask(path: Path) -> Tensor:
+    """A mask: [H, W] float32 in [0, 1], 1 on the object. Grey is taken as stored; a cut-out (alpha not all 1) gives its alpha."""
+    return coverage_of(read_picture(path).upright())
+
+
+def coverage_of(picture: Picture) -> Tensor:
+    """[H, W] float32 coverage that a mask picture stores, unturned; see `read_mask`."""
+    values = picture.values
+    if picture.has_alpha and values[..., -1].min() < 1.0:
+        grey = values[..., -1]
+    else:
+        grey = values[..., : 1 if values.shape[2] < 3 else 3].mean(axis=2)
+    return torch.from_numpy(np.nan_to_num(grey, nan=0.0).clip(0.0, 1.0))
+
+
+def srgb_to_linear(encoded: Tensor) -> Tensor:
+    """sRGB-encoded values in [0, 1] -> linear, by the exact piecewise curve (IEC 61966-2-1)."""
+    return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded.clamp(min=0.04045) + 0.055) / 1.055).pow(2.4))
+
+
+def resize_area(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Mean over each new pixel's own area: [H, W, C] float32 -> [size[0], size[1], C] on the CPU.
+
+    Exact for any ratio when shrinking, so nothing aliases; give it premultiplied linear values. Enlarging is bilinear.
+    """
+    height, width = size
+    if (height, width) == tuple(image.shape[:2]):
+        return image
+    shrinking = height <= image.shape[0] and width <= image.shape[1]
+    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    small = cv2.resize(image.numpy(), (width, height), interpolation=method)
+    return torch.from_numpy(small.reshape(height, width, image.shape[2]))
+
+
+def _decode_srgb(encoded: np.ndarray) -> np.ndarray:
+    return srgb_to_linear(torch.from_numpy(np.ascontiguousarray(encoded))).numpy()
+
+
+def _as_float(values: np.ndarray) -> np.ndarray:
+    """Integers to [0, 1]; always [H, W, C]."""
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3 or values.shape[2] > 4:
+        raise ValueError(f"its pixels have the shape {values.shape}; expected one image of 1 to 4 channels")
+    largest = 1.0 if values.dtype.kind in "fb" else float(np.iinfo(values.dtype).max)
+    return np.ascontiguousarray(values, dtype=np.float32) / np.float32(largest)
+
+
+def _beyond_imageio(png: bytes) -> bool:
+    """PNGs of 16 bits (imageio cuts them to 8) and with a palette (imageio drops its transparency): bytes 24 and 25 of the header."""
+    if len(png) < 26 or b"IEND\xaeB`\x82" not in png:
+        raise ValueError("the file ends early")
+    return png[24] == 16 or png[25] == 3
+
+
+def _decode_cv2(data: bytes) -> np.ndarray:
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise ValueError("the file is damaged")
+    values = _as_float(values)
+    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(values.shape[2])  # OpenCV's order is blue, green, red
+    return np.ascontiguousarray(values[..., order]) if order else values
+
+
+def _orientation(data: bytes) -> int:
+    """EXIF orientation of a JPEG, 1 where it states none."""
+    with Image.open(io.BytesIO(data)) as file:
+        orientation = int(file.getexif().get(0x0112, 1))
+    return orientation if 1 <= orientation <= 8 else 1
+
+
+def _read_exr(path: Path) -> np.ndarray:
+    """[H, W, 3 or 4] over the display window. Of a multilayer file, the first layer whose channels end in R, G, B."""
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        header = file.header()
+        channels = {name: np.asarray(channel.pixels, dtype=np.float32) for name, channel in file.channels().items()}
+    prefixes = sorted((name[:-1] for name in channels if name == "R" or name.endswith(".R")), key=_layer_order)
+    if prefixes:
+        names = [prefixes[0] + letter for letter in "RGBA" if prefixes[0] + letter in channels]
+    else:
+        names = [name for name in ("Y", "A") if name in channels]
+    if not names or names in (["A"], ["R"]):
+        raise ValueError(f"it has the channels {', '.join(channels)}; expected R, G, B and perhaps A")
+    pixels = np.stack([channels[name] for name in names], axis=2)
+    (data_low, data_high), (low, high) = header["dataWindow"], header["displayWindow"]
+    if np.array_equal(data_low, low) and np.array_equal(data_high, high):
+        return pixels
+    width, height = (high - low + 1).tolist()
+    whole = np.zeros((height, width, len(names)), dtype=np.float32)
+    first, last = np.maximum(data_low, low), np.minimum(data_high, high) + 1
+    source = pixels[first[1] - data_low[1] : last[1] - data_low[1], first[0] - data_low[0] : last[0] - data_low[0]]
+    whole[first[1] - low[1] : last[1] - low[1], first[0] - low[0] : last[0] - low[0]] = source
+    return whole
+
+
+def _layer_order(prefix: str) -> tuple[bool, bool, str]:
+    """The nameless layer first, then Blender's Combined, then by name."""
+    return prefix != "", not prefix.endswith("Combined."), prefix
+
+
+def _unreadable(path: Path, reason: str) -> RequestError:
+    return RequestError(
+        f"{path}: the image cannot be read ({reason})",
+        hint="open it in an image editor and save it again, or take it out of the set",
+        code="image-unreadable",
+    )

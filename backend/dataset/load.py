@@ -1,0 +1,156 @@
+"""A folder of posed images -> a Dataset: every edge between files and the run's conventions is crossed here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from backend.contract import RequestError, ViewSettings
+from backend.dataset.frame import Frame, read_frame
+from backend.dataset.hull import find_box
+from backend.dataset.normalise import normalise_cameras, similarity_of
+from backend.dataset.posed import PosedImage, listed
+from backend.dataset.transforms import is_transforms, read_transforms
+from backend.dataset.views import Cameras, Dataset, Views
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """Views in the scene's own space and what was noticed on the way."""
+
+    views: Views
+    warnings: list[str]
+
+
+def load(source: Path, settings: ViewSettings, threads: int = 4) -> Dataset:
+    """Read posed images, find or take the object's box and move the cameras into it.
+
+    Args:
+        source: a folder with transforms.json (instant-ngp, nerfstudio, our job folder) or transforms_train.json (NeRF-synthetic).
+        settings: resolution, held-out views and box.
+        threads: images read at once.
+
+    Returns:
+        A dataset on the CPU; its images are float16.
+
+    Raises:
+        RequestError: whatever is wrong with the source, with names and what to do.
+    """
+    posed, warnings = _import(source)
+    train, test = _split(posed, settings.holdout)
+    if len(train) < 2:
+        raise RequestError(
+            f"{source}: it has {len(train)} view{'' if len(train) == 1 else 's'} to fit; expected 2 or more (24 and up work well)",
+            hint="add views from other sides, or hold out fewer (views.holdout)",
+            code="too-few-views",
+        )
+    loaded = _read(train + test, settings.resolution, threads)
+    warnings = warnings + loaded.warnings
+    fitted = loaded.views.select(torch.arange(len(train)))
+    masks = fitted.images[..., 3]
+    _refuse_empty_masks(fitted)
+    if settings.box == "auto":
+        box = find_box(fitted.cameras, masks, fitted.names)
+        low, high = box.low, box.high
+        if box.doubtful:
+            names = listed([fitted.names[index] for index in box.doubtful])
+            warnings.append(f"masks or poses that contradict the other views: {names}")
+    else:
+        low, high = torch.tensor(settings.box[:3]), torch.tensor(settings.box[3:])
+    similarity = similarity_of(low, high)
+    everything = replace(loaded.views, cameras=normalise_cameras(loaded.views.cameras, similarity))
+    count = len(train)
+    return Dataset(
+        train=everything.select(torch.arange(count)),
+        test=everything.select(torch.arange(count, count + len(test))) if test else None,
+        similarity=similarity,
+        warnings=tuple(warnings),
+    )
+
+
+def _import(source: Path) -> tuple[list[PosedImage], list[str]]:
+    if not source.is_dir():
+        raise RequestError(
+            f"{source}: no such folder",
+            hint="give the folder that holds transforms.json and its images",
+            code="source-missing",
+        )
+    if is_transforms(source):
+        return read_transforms(source)
+    raise RequestError(
+        f"{source}: no posed images found; looked for transforms.json and transforms_train.json",
+        hint="export views from Blender, or solve the cameras with nerfstudio or instant-ngp's scripts",
+        code="source-unknown",
+    )
+
+
+def _split(posed: Sequence[PosedImage], holdout: int) -> tuple[list[PosedImage], list[PosedImage]]:
+    """The source's own division; without one, every `holdout`-th view is held out."""
+    if any(image.split is not None for image in posed):
+        return [i for i in posed if i.split != "test"], [i for i in posed if i.split == "test"]
+    held_out = range(holdout - 1, len(posed), holdout) if holdout else range(0)
+    return [i for n, i in enumerate(posed) if n not in held_out], [posed[n] for n in held_out]
+
+
+def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded:
+    """All frames at the asked resolution on one canvas; what fails is collected, so that one message names every file."""
+
+    def attempt(image: PosedImage) -> Frame | RequestError:
+        try:
+            return read_frame(image, resolution)
+        except RequestError as error:
+            return error
+
+    with ThreadPoolExecutor(threads) as pool:
+        results = list(pool.map(attempt, posed))
+    failures = [result for result in results if isinstance(result, RequestError)]
+    if failures:
+        first = failures[0]
+        more = "" if len(failures) == 1 else f" (and {len(failures) - 1} more frames cannot be read)"
+        raise RequestError(first.message + more, hint=first.hint, code=first.code)
+    frames = [result for result in results if isinstance(result, Frame)]
+    _refuse_maskless(posed, frames)
+    height, width = max(f.rgba.shape[0] for f in frames), max(f.rgba.shape[1] for f in frames)
+    images = torch.zeros(len(frames), height, width, 4, dtype=torch.float16)
+    for canvas, frame in zip(images, frames):
+        canvas[: frame.rgba.shape[0], : frame.rgba.shape[1]] = frame.rgba
+    poses = torch.tensor([image.camera_to_world.tolist() for image in posed], dtype=torch.float32)
+    intrinsics = torch.tensor([frame.intrinsics for frame in frames], dtype=torch.float32)
+    sizes = torch.tensor([frame.rgba.shape[:2] for frame in frames], dtype=torch.int64)
+    names = tuple(image.name for image in posed)
+    notes: dict[str, list[str]] = {}
+    for frame, name in zip(frames, names):
+        for note in frame.notes:
+            notes.setdefault(note, []).append(name)
+    return _Loaded(
+        Views(names, Cameras(poses, intrinsics, sizes), images), [f"{n}: {listed(who)}" for n, who in notes.items()]
+    )
+
+
+def _refuse_maskless(posed: Sequence[PosedImage], frames: Sequence[Frame]) -> None:
+    bare = [image.name for image, frame in zip(posed, frames) if not frame.masked]
+    if not bare:
+        return
+    what = "the images have neither masks nor an alpha channel" if len(bare) == len(frames) else "images without a mask"
+    raise RequestError(
+        f"{what}: {listed(bare)}",
+        hint="put a mask for each image (white on the object) into a folder masks/ beside images/, with the image's name; "
+        "name it with mask_path; or save RGBA images",
+        code="mask-missing",
+    )
+
+
+def _refuse_empty_masks(views: Views) -> None:
+    covered: Tensor = (views.images[..., 3] > 0.5).flatten(1).any(dim=1)
+    if not covered.all():
+        names = [name for name, seen in zip(views.names, covered.tolist()) if not seen]
+        raise RequestError(
+            f"masks that show nothing: {listed(names)}",
+            hint="white marks the object: check that masks are not inverted, or take these frames out",
+            code="mask-empty",
+        )
