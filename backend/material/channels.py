@@ -1,0 +1,56 @@
+"""What each channel of a material means, its range, and the records that carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LEAST_ROUGHNESS = 0.08  # smoother lobes are narrower than any light map the fit can afford
+LEAST_NORMAL_Z = 0.05  # a normal map may lean, never face away from the viewer's side of the surface
+
+
+@dataclass(frozen=True)
+class MaterialSample:
+    """A material at N points, as Blender's Principled BSDF names it.
+
+    Attributes:
+        base_color: [N, 3] linear Rec.709, in [0, 1].
+        roughness: [N, 1] perceptual (GGX alpha is its square), in [LEAST_ROUGHNESS, 1].
+        metallic: [N, 1] in [0, 1].
+        normal: [N, 3] tangent-space unit normal (x along the tangent, y along the bitangent, green up), or None for no relief.
+    """
+
+    base_color: Tensor
+    roughness: Tensor
+    metallic: Tensor
+    normal: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class MaterialMaps:
+    """A material's textures, row 0 at v = 0 (the top), channels as in `MaterialSample`.
+
+    Attributes:
+        base_color: [H, W, 3] linear.
+        roughness: [H, W, 1].
+        metallic: [H, W, 1].
+        normal: [H, W, 3] tangent-space unit normals in [-1, 1].
+    """
+
+    base_color: Tensor
+    roughness: Tensor
+    metallic: Tensor
+    normal: Tensor
+
+
+def flat_normal(like: Tensor) -> Tensor:
+    """The normal that changes nothing, (0, 0, 1), in the shape of `like` [..., 3]."""
+    return torch.cat((torch.zeros_like(like[..., :2]), torch.ones_like(like[..., 2:])), -1)
+
+
+def unit_normal(normal: Tensor) -> Tensor:
+    """[..., 3] -> unit length, z at least LEAST_NORMAL_Z before the scaling."""
+    leaning = torch.cat((normal[..., :2], normal[..., 2:].clamp_min(LEAST_NORMAL_Z)), -1)
+    return torch.nn.functional.normalize(leaning, dim=-1)

@@ -1,0 +1,81 @@
+"""The material once the surface has texture coordinates: one texture a channel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from backend.engines.interface import Engine
+from backend.material.channels import LEAST_ROUGHNESS, MaterialMaps, MaterialSample, flat_normal, unit_normal
+
+
+class MaterialTextures(nn.Module):
+    """Textures of one size, fitted directly.
+
+    The parameters are the values themselves, not logits: filtering must average colours, a texture read needs no pass over all its
+    texels first, and no value near its bound is frozen by a sigmoid's tail. They are kept in range by `project_`, to be called after
+    each optimiser's step; `sample` and `maps` clamp as well, so that a forgotten call shows no impossible material.
+    """
+
+    def __init__(self, maps: MaterialMaps) -> None:
+        """Start from `maps` (copied)."""
+        super().__init__()
+        self.base_color = nn.Parameter(maps.base_color.detach().clone())
+        self.roughness = nn.Parameter(maps.roughness.detach().clone())
+        self.metallic = nn.Parameter(maps.metallic.detach().clone())
+        self.normal = nn.Parameter(maps.normal.detach().clone())
+        self.project_()
+
+    @staticmethod
+    def plain(height: int, width: int, base_color: float = 0.5, roughness: float = 0.6) -> MaterialTextures:
+        """A smooth grey dielectric everywhere."""
+        color = torch.full((height, width, 3), base_color)
+        rough = torch.full((height, width, 1), roughness)
+        return MaterialTextures(MaterialMaps(color, rough, torch.zeros_like(rough), flat_normal(color)))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in texels."""
+        return self.base_color.shape[0], self.base_color.shape[1]
+
+    def sample(self, engine: Engine, uv: Tensor, level: Tensor | None = None) -> MaterialSample:
+        """Read the material.
+
+        Args:
+            engine: who filters.
+            uv: [N, 2], v down.
+            level: [N] mip level, or None for the finest.
+
+        Returns:
+            The material at the N points; its normal is of unit length. Gradients reach the textures, uv and level.
+        """
+        stacked = torch.cat((self.base_color, self.roughness, self.metallic, self.normal), -1)
+        values = engine.texture_2d(stacked, uv, level)
+        return MaterialSample(
+            base_color=_clamp(values[:, :3], 0.0),
+            roughness=_clamp(values[:, 3:4], LEAST_ROUGHNESS),
+            metallic=_clamp(values[:, 4:5], 0.0),
+            normal=torch.nn.functional.normalize(values[:, 5:], dim=-1),
+        )
+
+    def maps(self) -> MaterialMaps:
+        """The textures in range, without gradients: what is exported."""
+        return MaterialMaps(
+            self.base_color.detach().clamp(0.0, 1.0),
+            self.roughness.detach().clamp(LEAST_ROUGHNESS, 1.0),
+            self.metallic.detach().clamp(0.0, 1.0),
+            unit_normal(self.normal.detach()),
+        )
+
+    @torch.no_grad()
+    def project_(self) -> None:
+        """Bring every texel back into its range, in place."""
+        self.base_color.clamp_(0.0, 1.0)
+        self.roughness.clamp_(LEAST_ROUGHNESS, 1.0)
+        self.metallic.clamp_(0.0, 1.0)
+        self.normal.copy_(unit_normal(self.normal))
+
+
+def _clamp(values: Tensor, least: float) -> Tensor:
+    """Clamp to [least, 1], the gradient passing through: a texel at its bound can still leave it."""
+    return values + (values.clamp(least, 1.0) - values).detach()
