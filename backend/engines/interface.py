@@ -7,6 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from backend.engines.hash_layout import HashLayout
+
 
 @dataclass(frozen=True)
 class Raster:
@@ -82,7 +84,7 @@ class Engine(Protocol):
         Gradients reach levels, directions and level.
         """
 
-    def hash_encode(self, points: Tensor, table: Tensor, layout: object) -> Tensor:
+    def hash_encode(self, points: Tensor, table: Tensor, layout: HashLayout) -> Tensor:
         """points [N, 3] in [0, 1], table [S, 2], layout from `engines.hash_layout` -> [N, 2 * levels]. Gradients reach both."""
 
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> RayMesh:

@@ -93,6 +93,27 @@ class Launcher:
         runs = split(count, self.accumulators)
         self.run(kernel, [(length, (offset, copy, *arguments)) for copy, (offset, length) in enumerate(runs)])
 
+    def image_copies(self, images: int) -> int:
+        """How many private copies `image_sums` needs: images own disjoint outputs already, few of them are cut further."""
+        return -(-self.accumulators // max(1, images))
+
+    def image_sums(
+        self, kernel: Any, images: int, pixels: int, arguments: Sequence[Any], axes: tuple[int, ...] = ()
+    ) -> None:
+        """Like `sums` over `images` of `pixels` each, for outputs [image_copies, images, ...] that an image's pixels alone write."""
+        if not self.on_cpu:
+            self.run(kernel, [((*axes, images * pixels), (0, 0, *arguments))])
+            return
+        runs = list(enumerate(split(pixels, self.image_copies(images))))
+        self.run(
+            kernel,
+            [
+                ((*axes, length), (image * pixels + offset, copy, *arguments))
+                for image in range(images)
+                for copy, (offset, length) in runs
+            ],
+        )
+
     def run(self, kernel: Any, jobs: Sequence[Job]) -> None:
         """Run the jobs of one kernel, together on the CPU's threads or one after another on torch's current stream.
 
@@ -110,7 +131,7 @@ class Launcher:
                 wp.launch(kernel, dim=size, inputs=arguments, device=self._warp_device, record_tape=False)
             return
         self._run_together(
-            [wp.launch(kernel, dim=s, inputs=a, device=self._warp_device, record_cmd=True) for s, a in jobs if s]
+            [wp.launch(kernel, dim=s, inputs=a, device=self._warp_device, record_cmd=True) for s, a in jobs]
         )
 
     def _run_together(self, commands: list[wp.Launch]) -> None:

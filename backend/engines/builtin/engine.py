@@ -1,0 +1,62 @@
+"""The engine the project brings along: NVIDIA Warp kernels, on the CPU and on CUDA from one source."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from backend.engines.builtin import antialias, cube, hash_grid, interpolate, rasterize, rays, textures
+from backend.engines.builtin.launch import Launcher
+from backend.engines.hash_layout import HashLayout
+from backend.engines.interface import Raster
+
+
+class BuiltinEngine:
+    """`interface.Engine` on one device; needs no compiler, and on the CPU no driver.
+
+    Args:
+        device: where its tensors lie, the CPU or a CUDA device.
+        threads: CPU threads, torch's own number when None. Results are the same bit for bit whatever the number.
+    """
+
+    name = "builtin"
+
+    def __init__(self, device: torch.device, threads: int | None = None) -> None:
+        self.launch = Launcher(device, threads)
+
+    def rasterize(
+        self,
+        positions: Tensor,
+        faces: Tensor,
+        size: tuple[int, int],
+        previous: Raster | None = None,
+        derivatives: bool = False,
+    ) -> Raster:
+        """See `builtin.rasterize.rasterize`."""
+        return rasterize.rasterize(positions, faces, size, previous, derivatives, self.launch)
+
+    def interpolate(self, attributes: Tensor, faces: Tensor, barycentric: Tensor, triangle: Tensor) -> Tensor:
+        """See `builtin.interpolate.interpolate`."""
+        return interpolate.interpolate(attributes, faces, barycentric, triangle, self.launch)
+
+    def antialias(
+        self, color: Tensor, raster: Raster, positions: Tensor, faces: Tensor, adjacency: Tensor, walk: int = 8
+    ) -> Tensor:
+        """See `builtin.antialias.antialias`."""
+        return antialias.antialias(color, raster, positions, faces, adjacency, walk, self.launch)
+
+    def texture_2d(self, texture: Tensor, uv: Tensor, level: Tensor | None = None, wrap: bool = False) -> Tensor:
+        """See `builtin.textures.texture_2d`."""
+        return textures.texture_2d(texture, uv, level, wrap, self.launch)
+
+    def texture_cube(self, levels: tuple[Tensor, ...], directions: Tensor, level: Tensor) -> Tensor:
+        """See `builtin.cube.texture_cube`."""
+        return cube.texture_cube(levels, directions, level, self.launch)
+
+    def hash_encode(self, points: Tensor, table: Tensor, layout: HashLayout) -> Tensor:
+        """See `builtin.hash_grid.hash_encode`."""
+        return hash_grid.hash_encode(points, table, layout, self.launch)
+
+    def ray_mesh(self, vertices: Tensor, faces: Tensor) -> rays.BuiltinRayMesh:
+        """See `builtin.rays.BuiltinRayMesh`."""
+        return rays.BuiltinRayMesh(vertices, faces, self.launch)
