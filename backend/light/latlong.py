@@ -22,9 +22,7 @@ def direction_of_pixel(height: int, device: torch.device | str, subsamples: int 
     theta = (torch.arange(rows, device=device) + 0.5) * (math.pi / rows)
     phi = (0.5 - (torch.arange(columns, device=device) + 0.5) / columns) * (2.0 * math.pi)
     sine = theta.sin()[:, None]
-    return torch.stack(
-        (sine * phi.cos()[None], sine * phi.sin()[None], theta.cos()[:, None].expand(rows, columns)), -1
-    )
+    return torch.stack((sine * phi.cos()[None], sine * phi.sin()[None], theta.cos()[:, None].expand(rows, columns)), -1)
 
 
 def pixel_solid_angles(height: int, device: torch.device | str) -> Tensor:

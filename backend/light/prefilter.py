@@ -170,12 +170,14 @@ def _level_size(roughness: float, size: int) -> int:
 
 def _bands(roughness: float, size: int, pairs: _ClosePairs) -> tuple[Tensor, ...]:
     """Kernels of one level on cubes of size, size / 2, ... Together, brought up to `size`, they make the whole lobe."""
-    bands = []
+    bands: list[Tensor] = []
     inner = 0.0  # the chord where the band before this one fades
     while True:
         outer = max(_TEXELS_PER_BAND * mean_texel_angle(size), _LOBES_PER_BAND * roughness**2)
         last = size <= _COARSEST or 2.0 * outer > _HORIZON or (size <= _DIFFUSE_SIZE and not bands)
-        bands.append(_kernel(roughness, inner, math.inf if last else outer, pairs.of(size, _HORIZON if last else 2.0 * outer)))
+        bands.append(
+            _kernel(roughness, inner, math.inf if last else outer, pairs.of(size, _HORIZON if last else 2.0 * outer))
+        )
         if last:
             return tuple(bands)
         inner, size = outer, size // 2

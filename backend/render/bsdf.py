@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -112,7 +113,7 @@ class Reflectance:
 
 @dataclass(frozen=True)
 class BsdfTable:
-    """GGX integrals over the light's hemisphere, by roughness (rows) and cosine to the viewer (columns); `build_bsdf_table` makes it.
+    """GGX integrals over the light's hemisphere, by roughness (rows) and cosine to the viewer (columns); `bsdf_table` makes it.
 
     Attributes:
         values: [R, C, 10]: single-scattering albedo split for Schlick's term, F = F0 A + B: (A, B); single-scattering albedo of the
@@ -121,10 +122,6 @@ class BsdfTable:
     """
 
     values: Tensor
-
-    def to(self, device: torch.device) -> BsdfTable:
-        """The same table on another device."""
-        return BsdfTable(self.values.to(device))
 
     def look_up(self, engine: Engine, cosine: Tensor, roughness: Tensor) -> Tensor:
         """cosine [N, 1], roughness [N, 1] -> [N, 10], bilinear. Gradients reach both."""
@@ -135,8 +132,9 @@ class BsdfTable:
         return engine.texture_2d(self.values, uv)
 
 
-def build_bsdf_table(device: torch.device | str = "cpu") -> BsdfTable:
-    """Integrate the table, in float64 and on the CPU, then move it. A fraction of a second."""
+@lru_cache(maxsize=8)
+def bsdf_table(device: torch.device) -> BsdfTable:
+    """The table on a device; integrated (in float64, on the CPU, under a second) when first asked for, not to be written to."""
     cosines = torch.linspace(0.0, 1.0, _TABLE_COSINES, dtype=torch.float64).clamp_min(_LEAST_COSINE)
     roughnesses = torch.linspace(_LEAST_TABLE_ROUGHNESS, 1.0, _TABLE_ROUGHNESSES, dtype=torch.float64)
     rows = [_integrate(roughness, cosines) for roughness in roughnesses]
@@ -149,13 +147,12 @@ def build_bsdf_table(device: torch.device | str = "cpu") -> BsdfTable:
 
 
 def bsdf_reflectance(
-    table: BsdfTable,
-    engine: Engine,
     base_color: Tensor,
     roughness: Tensor,
     metallic: Tensor,
     normal: Tensor,
     view: Tensor,
+    engine: Engine,
 ) -> Reflectance:
     """Principled's reflectances and its lobe for one view direction a point.
 
@@ -163,19 +160,18 @@ def bsdf_reflectance(
     Kulla and Conty 2017 as Cycles weighs it: F_ms = F_avg E_avg / (1 - F_avg (1 - E_avg)). Diffuse is what the dielectric leaves.
 
     Args:
-        table: from `build_bsdf_table`, on the same device.
-        engine: who reads the table.
         base_color: [N, 3] linear, in [0, 1].
         roughness: [N, 1] perceptual.
         metallic: [N, 1] in [0, 1].
         normal: [N, 3] unit shading normal.
         view: [N, 3] unit, towards the viewer; below the horizon counts as on it.
+        engine: who reads the table.
 
     Returns:
-        The reflectances. Gradients reach all tensors but the table.
+        The reflectances. Gradients reach all tensors.
     """
     cosine = (normal * view).sum(-1, keepdim=True).clamp(_LEAST_COSINE, 1.0)
-    values = table.look_up(engine, cosine, roughness)
+    values = bsdf_table(normal.device).look_up(engine, cosine, roughness)
     schlick_scale, schlick_bias, dielectric, mean_albedo = (values[:, i : i + 1] for i in range(4))
     albedo = schlick_scale + schlick_bias
     lost = (1.0 - albedo) / albedo
@@ -230,9 +226,7 @@ def _integrate(roughness: Tensor, cosines: Tensor) -> Tensor:
     schlick = fresnel_schlick_weight(cos_view_half)
     coat = weight * fresnel_dielectric(cos_view_half)
     albedos = [(weight * (1.0 - schlick)).mean(1), (weight * schlick).mean(1), coat.mean(1)]
-    lobes = [
-        part for lobe in (weight, coat) for part in _lobe(lobe, light_x, light_z, view_x[:, 0])
-    ]
+    lobes = [part for lobe in (weight, coat) for part in _lobe(lobe, light_x, light_z, view_x[:, 0])]
     return torch.stack((*albedos, *lobes), -1)
 
 
@@ -253,7 +247,6 @@ def _roughness_of_length(length: Tensor) -> Tensor:
     # Half-angles are spread by GGX's own distribution: sin^2 = alpha^2 u / (1 + (alpha^2 - 1) u) has equal shares of D cos.
     alpha_squared = roughness.pow(4)[:, None]
     sine_squared = alpha_squared * x / (1.0 + (alpha_squared - 1.0) * x)
-    cosine = (1.0 - sine_squared).sqrt()
     light = 1.0 - 2.0 * sine_squared
     weight = light.clamp_min(0.0)
     mean = (weight * light).sum(1) / weight.sum(1)

@@ -10,8 +10,9 @@ from backend.dataset.views import Cameras
 from backend.engines.interface import Engine, Raster
 from backend.light.environment import PrefilteredLight
 from backend.material.channels import MaterialSample
+from backend.render.bsdf import BsdfTable, build_bsdf_table
 from backend.render.camera import clip_positions
-from backend.render.shade import Shaded, shade
+from backend.render.shade import Shaded, perturb_normal, shade
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Pixels:
     Attributes:
         index: [M] int64 into the flattened [B * H * W].
         image: [M] int64 which of the B images.
-        position: [M, 3]; normal: [M, 3] unit; view: [M, 3] unit, towards the camera.
+        position: [M, 3].
+        normal: [M, 3] smooth normal as interpolated, not quite of unit length (MikkTSpace wants it so).
+        view: [M, 3] unit, towards the camera.
         uv: [M, 2] and tangent: [M, 4] where the surface has them, else None.
         footprint: [M] texture level's log2 of texels a pixel for a texture of ONE texel, or None: add log2(texture size).
     """
@@ -79,39 +82,48 @@ class Frame:
 Material = Callable[[Pixels], MaterialSample]
 
 
-def render(
-    engine: Engine,
-    surface: Surface,
-    material: Material,
-    light: PrefilteredLight,
-    cameras: Cameras,
-    canvas: tuple[int, int],
-    walk: int = 8,
-) -> Frame:
-    """Draw a surface under an environment light.
+class Renderer:
+    """Draws surfaces under an environment light with one engine.
 
-    Args:
+    Attributes:
         engine: maker of the primitives.
-        surface: geometry on the engine's device.
-        material: evaluated once for all covered pixels.
-        light: prefiltered environment.
-        cameras: B cameras.
-        canvas: (height, width).
         walk: triangles the silhouette search may cross (see `Engine.antialias`).
-
-    Returns:
-        A Frame; gradients reach vertices (through shading, interpolation and silhouettes), material and light.
     """
-    clip = clip_positions(surface.vertices, cameras, canvas)
-    raster = engine.rasterize(clip, surface.faces, canvas, derivatives=surface.uvs is not None)
-    pixels = covered_pixels(engine, surface, raster, cameras)
-    sample = material(pixels)
-    shaded = shade(sample, pixels.position, pixels.normal, pixels.view, light, engine, tangent=pixels.tangent)
-    flat = torch.cat([shaded.color, torch.ones_like(shaded.color[:, :1])], -1)
-    image = flat.new_zeros(raster.triangle.numel(), 4).index_copy(0, pixels.index, flat)
-    image = image.view(*raster.triangle.shape, 4)
-    image = engine.antialias(image, raster, clip, surface.faces, surface.adjacency, walk)
-    return Frame(image, pixels, sample, shaded)
+
+    def __init__(self, engine: Engine, device: torch.device, walk: int = 8) -> None:
+        """`device` is where all tensors will lie."""
+        self.engine, self.walk = engine, walk
+        self._table: BsdfTable = build_bsdf_table(device)
+
+    def render(
+        self, surface: Surface, material: Material, light: PrefilteredLight, cameras: Cameras, canvas: tuple[int, int]
+    ) -> Frame:
+        """Draw B views.
+
+        Args:
+            surface: geometry on the engine's device.
+            material: evaluated once for all covered pixels.
+            light: prefiltered environment.
+            cameras: B cameras.
+            canvas: (height, width).
+
+        Returns:
+            A Frame; gradients reach vertices (through shading, interpolation and silhouettes), material and light.
+        """
+        clip = clip_positions(surface.vertices, cameras, canvas)
+        raster = self.engine.rasterize(clip, surface.faces, canvas, derivatives=surface.uvs is not None)
+        pixels = covered_pixels(self.engine, surface, raster, cameras)
+        sample = material(pixels)
+        if sample.normal is not None and pixels.tangent is not None:
+            normal = perturb_normal(sample.normal, pixels.tangent, pixels.normal)
+        else:
+            normal = torch.nn.functional.normalize(pixels.normal, dim=-1)
+        shaded = shade(sample, normal, pixels.view, light, self.engine, self._table)
+        flat = torch.cat([shaded.color, torch.ones_like(shaded.color[:, :1])], -1)
+        image = flat.new_zeros(raster.triangle.numel(), 4).index_copy(0, pixels.index, flat)
+        image = image.view(*raster.triangle.shape, 4)
+        image = self.engine.antialias(image, raster, clip, surface.faces, surface.adjacency, self.walk)
+        return Frame(image, pixels, sample, shaded)
 
 
 def covered_pixels(engine: Engine, surface: Surface, raster: Raster, cameras: Cameras) -> Pixels:
@@ -136,7 +148,7 @@ def covered_pixels(engine: Engine, surface: Surface, raster: Raster, cameras: Ca
         index=index,
         image=image,
         position=position,
-        normal=torch.nn.functional.normalize(normal, dim=-1),
+        normal=normal,
         view=torch.nn.functional.normalize(eye - position, dim=-1),
         uv=uv,
         tangent=tangent,

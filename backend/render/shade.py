@@ -10,7 +10,7 @@ from torch import Tensor
 from backend.engines.interface import Engine
 from backend.light.environment import PrefilteredLight
 from backend.material.channels import MaterialSample
-from backend.render.bsdf import BsdfTable, bsdf_reflectance
+from backend.render.bsdf import bsdf_reflectance
 
 
 @dataclass(frozen=True)
@@ -24,34 +24,34 @@ class Shaded:
 
 def shade(
     sample: MaterialSample,
-    shading_normal: Tensor,
-    view_direction: Tensor,
+    normal: Tensor,
+    view: Tensor,
     light: PrefilteredLight,
     engine: Engine,
-    table: BsdfTable,
+    tangent: Tensor | None = None,
     occlusion: Tensor | None = None,
 ) -> Shaded:
     """Shade N points.
 
     Args:
-        sample: the material; its `normal` is not read here, `perturb_normal` brings it into `shading_normal`.
-        shading_normal: [N, 3] unit, world space.
-        view_direction: [N, 3] unit, from the point towards the viewer.
+        sample: the material; its normal counts where `tangent` is given.
+        normal: [N, 3] unit smooth normal, world space.
+        view: [N, 3] unit, from the point towards the viewer.
         light: from `EnvironmentLight.prefiltered`.
         engine: who looks textures up.
-        table: from `build_bsdf_table`, on the tensors' device.
+        tangent: [N, 4] as in `perturb_normal`, or None.
         occlusion: [N, 1] share of the cosine-weighted hemisphere that sees the light, in [0, 1], or None for all.
 
     Returns:
         The colours. Gradients reach the material, the directions, the light and the occlusion.
     """
-    reflectance = bsdf_reflectance(
-        table, engine, sample.base_color, sample.roughness, sample.metallic, shading_normal, view_direction
-    )
-    diffuse = reflectance.diffuse * light.irradiance(engine, shading_normal)
+    if sample.normal is not None and tangent is not None:
+        normal = perturb_normal(sample.normal, tangent, normal)
+    reflectance = bsdf_reflectance(sample.base_color, sample.roughness, sample.metallic, normal, view, engine)
+    diffuse = reflectance.diffuse * light.irradiance(engine, normal)
     specular = reflectance.specular * light.specular(engine, reflectance.direction, reflectance.roughness)
     if occlusion is not None:
-        cosine = (shading_normal * view_direction).sum(-1, keepdim=True).clamp(0.0, 1.0)
+        cosine = (normal * view).sum(-1, keepdim=True).clamp(0.0, 1.0)
         diffuse = diffuse * occlusion
         specular = specular * specular_occlusion(occlusion, cosine, sample.roughness)
     return Shaded(diffuse + specular, diffuse, specular)
