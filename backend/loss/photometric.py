@@ -42,3 +42,14 @@ def color_loss(rendered: Tensor, reference: Tensor, background: Tensor, valid: T
     ours = tonemap(over_background(rendered, background) * mask)
     theirs = tonemap(over_background(reference, background) * mask)
     return (ours - theirs).abs().sum() / (3.0 * valid.sum().clamp(min=1))
+
+
+def psnr_of(rendered: Tensor, reference: Tensor, valid: Tensor) -> Tensor:
+    """PSNR (dB) of a step's own views over black, sRGB-encoded and clamped to [0, 1]: for progress, no gradient.
+
+    [B, H, W, 4] premultiplied images, valid [B, H, W, 1] bool -> scalar tensor (no host synchronisation).
+    """
+    with torch.no_grad():
+        difference = encode_srgb(rendered[..., :3].clamp(0.0, 1.0)) - encode_srgb(reference[..., :3].clamp(0.0, 1.0))
+        squared = (difference * valid).square().sum() / (3.0 * valid.sum().clamp(min=1))
+        return -10.0 * torch.log10(squared.clamp(min=1e-10))

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 
-def generator(seed: int, stage: str, step: int) -> torch.Generator:
-    """A CPU generator for one step of one stage."""
+def generator(seed: int, stage: str, step: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator on `device` for one step of one stage."""
     digest = hashlib.blake2b(f"{seed}/{stage}/{step}".encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    return torch.Generator(device).manual_seed(int.from_bytes(digest, "little") >> 1)
 
 
 def batch(count: int, size: int, step: int, seed: int, stage: str) -> Tensor:

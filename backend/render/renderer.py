@@ -10,9 +10,8 @@ from backend.dataset.views import Cameras
 from backend.engines.interface import Engine, Raster
 from backend.light.environment import PrefilteredLight
 from backend.material.channels import MaterialSample
-from backend.render.bsdf import BsdfTable, build_bsdf_table
 from backend.render.camera import clip_positions
-from backend.render.shade import Shaded, perturb_normal, shade
+from backend.render.shade import Shaded, shade
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,8 @@ class Renderer:
         walk: triangles the silhouette search may cross (see `Engine.antialias`).
     """
 
-    def __init__(self, engine: Engine, device: torch.device, walk: int = 8) -> None:
-        """`device` is where all tensors will lie."""
+    def __init__(self, engine: Engine, walk: int = 8) -> None:
         self.engine, self.walk = engine, walk
-        self._table: BsdfTable = build_bsdf_table(device)
 
     def render(
         self, surface: Surface, material: Material, light: PrefilteredLight, cameras: Cameras, canvas: tuple[int, int]
@@ -114,11 +111,9 @@ class Renderer:
         raster = self.engine.rasterize(clip, surface.faces, canvas, derivatives=surface.uvs is not None)
         pixels = covered_pixels(self.engine, surface, raster, cameras)
         sample = material(pixels)
-        if sample.normal is not None and pixels.tangent is not None:
-            normal = perturb_normal(sample.normal, pixels.tangent, pixels.normal)
-        else:
-            normal = torch.nn.functional.normalize(pixels.normal, dim=-1)
-        shaded = shade(sample, normal, pixels.view, light, self.engine, self._table)
+        relief = sample.normal is not None and pixels.tangent is not None
+        normal = pixels.normal if relief else torch.nn.functional.normalize(pixels.normal, dim=-1)
+        shaded = shade(sample, normal, pixels.view, light, self.engine, pixels.tangent if relief else None)
         flat = torch.cat([shaded.color, torch.ones_like(shaded.color[:, :1])], -1)
         image = flat.new_zeros(raster.triangle.numel(), 4).index_copy(0, pixels.index, flat)
         image = image.view(*raster.triangle.shape, 4)

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backend.contract import RefineStage
+from backend.dataset.views import Views
+from backend.engines.adjacency import edge_adjacency
+from backend.engines.interface import Engine
+from backend.geometry.laplacian import Neighbours, Preconditioner, laplacian_loss
+from backend.geometry.mesh import Mesh
+from backend.geometry.normals import vertex_normals
+from backend.geometry.preconditioned import ParameterisedPositions, UniformAdam
+from backend.geometry.tangents import tangents
+from backend.light.environment import EnvironmentLight
+from backend.loss.photometric import color_loss, psnr_of
+from backend.loss.regularisers import gain_mean, light_whiteness, material_smoothness, normal_uprightness
+from backend.loss.silhouette import mask_squared
+from backend.material.channels import MaterialSample
+from backend.material.textures import MaterialTextures
+from backend.optimise.fit import weighted
+from backend.optimise.sampling import batch, generator
+from backend.optimise.schedule import exponential, ramp
+from backend.render.renderer import Frame, Pixels, Renderer, Surface
+
+FINAL_RATE = 0.1  # what the learning rates have fallen to at the end
+TANGENTS_EVERY = 25  # steps between two computations of the tangent frames, which move far less than the positions do
+JITTER_TEXELS = 1.5  # how far the smoothness terms look
+
+
+class RefineFit:
+    """Stage 3: topology and texture coordinates stay; positions, textures, light and per-image gains are fitted on."""
+
+    name = "refine"
+
+    def __init__(
+        self,
+        settings: RefineStage,
+        views: Views,
+        mesh: Mesh,
+        textures: MaterialTextures,
+        light: EnvironmentLight,
+        lock_positions: bool,
+        lock_light: bool,
+        renderer: Renderer,
+        seed: int,
+    ) -> None:
+        """All on the run's device; the mesh has texture coordinates."""
+        self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
+        self.textures, self.light = textures, light
+        self.lock_positions, self.lock_light = lock_positions, lock_light
+        self.steps, self.step = settings.steps, 0
+        self.start = mesh
+        self.adjacency = edge_adjacency(mesh.faces)
+        preconditioner = Preconditioner(mesh.vertices.shape[0], mesh.faces, settings.preconditioning)
+        self.positions = ParameterisedPositions(mesh.vertices, preconditioner)
+        self.position_optimiser = UniformAdam(self.positions.parameters(), settings.learning_rate_positions)
+        self.neighbours = Neighbours.of(mesh.faces, mesh.vertices.shape[0])
+        self.log_gains = torch.nn.Parameter(torch.zeros(len(views), 3, device=mesh.vertices.device))
+        self.frames = tangents(mesh, vertex_normals(mesh.vertices, mesh.faces))
+        groups = [{"params": list(textures.parameters()), "rate": settings.learning_rate_textures}]
+        if not lock_light:
+            groups.append({"params": list(light.parameters()), "rate": settings.learning_rate_light})
+        if settings.exposure:
+            groups.append({"params": [self.log_gains], "rate": settings.learning_rate_light})
+        self.optimiser = torch.optim.Adam(groups, lr=settings.learning_rate_textures, betas=(0.9, 0.99), eps=1e-15)
+
+    def advance(self) -> Mapping[str, Tensor]:
+        """One step; see `Fit`."""
+        device = self.views.images.device
+        index = batch(len(self.views), self.settings.views_per_step, self.step, self.seed, self.name).to(device)
+        chosen = self.views.select(index)
+        reference, valid = chosen.images.float(), chosen.valid()
+        surface = self.surface()
+        light = self.light.prefiltered()
+        frame = self.renderer.render(surface, self.material, light, chosen.cameras, chosen.canvas)
+        image = frame.image
+        if self.settings.exposure:
+            gains = torch.cat([self.log_gains[index].exp(), torch.ones_like(self.log_gains[index, :1])], -1)
+            image = image * gains[:, None, None, :]
+
+        random = generator(self.seed, self.name, self.step, device)
+        background = torch.rand(*reference.shape[:3], 3, generator=random, device=device)
+        color_near, rest_near = self._smoothness(frame, random)
+        terms = {
+            "color": color_loss(image, reference, background, valid),
+            "mask": mask_squared(image, reference, valid),
+            "material_smoothness": color_near,
+            "roughness_metallic_smoothness": rest_near,
+            "light_whiteness": light_whiteness(self.light.texels()),
+        }
+        if self.settings.weights.normal_smoothness and frame.sample.normal is not None:
+            terms["normal_smoothness"] = normal_uprightness(frame.sample.normal)
+        if self.settings.weights.laplacian:
+            terms["laplacian"] = laplacian_loss(surface.vertices, self.start.vertices, self.neighbours)
+        if self.settings.exposure:
+            terms["gain_mean"] = gain_mean(self.log_gains)
+        self._descend(weighted(terms, self._weights()))
+        return {name: term.detach() for name, term in terms.items()} | {"psnr": psnr_of(image, reference, valid)}
+
+    def surface(self) -> Surface:
+        """The mesh as the renderer draws it; gradients reach the positions unless they are locked."""
+        vertices = self.start.vertices if self.lock_positions else self.positions()
+        normals = vertex_normals(vertices, self.start.faces)
+        if not self.lock_positions and self.step % TANGENTS_EVERY == 0:
+            detached = Mesh(vertices.detach(), self.start.faces, self.start.uvs, self.start.uv_faces)
+            self.frames = tangents(detached, normals.detach())
+        return Surface(
+            vertices,
+            self.start.faces,
+            normals,
+            self.adjacency,
+            self.start.uvs,
+            self.start.uv_faces,
+            *self.frames,
+        )
+
+    def mesh(self) -> Mesh:
+        """The present mesh, detached."""
+        vertices = self.start.vertices if self.lock_positions else self.positions().detach()
+        return Mesh(vertices, self.start.faces, self.start.uvs, self.start.uv_faces)
+
+    def material(self, pixels: Pixels) -> MaterialSample:
+        """The textures at the pixels, at the mip level their footprint wants."""
+        return sample_textures(self.renderer.engine, self.textures, pixels)
+
+    def state(self) -> dict[str, Any]:
+        """See `Fit`."""
+        return {
+            "step": self.step,
+            "textures": self.textures.state_dict(),
+            "light": self.light.state_dict(),
+            "positions": self.positions.state_dict(),
+            "log_gains": self.log_gains.detach().clone(),
+            "frames": self.frames,
+            "optimiser": self.optimiser.state_dict(),
+            "position_optimiser": self.position_optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `Fit`."""
+        self.step = state["step"]
+        self.textures.load_state_dict(state["textures"])
+        self.light.load_state_dict(state["light"])
+        self.positions.load_state_dict(state["positions"])
+        with torch.no_grad():
+            self.log_gains.copy_(state["log_gains"])
+        self.frames = state["frames"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.position_optimiser.load_state_dict(state["position_optimiser"])
+
+    def _descend(self, loss: Tensor) -> None:
+        factor = exponential(self.step / self.steps, FINAL_RATE)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["rate"] * factor
+        self.optimiser.zero_grad(set_to_none=True)
+        self.position_optimiser.zero_grad(set_to_none=True)
+        if self.lock_light:
+            self.light.requires_grad_(False)
+        loss.backward()
+        self.optimiser.step()
+        self.textures.project_()
+        if not self.lock_positions:
+            self.position_optimiser.param_groups[0]["lr"] = self.settings.learning_rate_positions * factor
+            self.position_optimiser.step()
+
+    def _smoothness(self, frame: Frame, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        uv, zero = frame.pixels.uv, frame.image.sum() * 0.0
+        weights = self.settings.weights
+        wanted = weights.material_smoothness or weights.roughness_metallic_smoothness
+        if uv is None or uv.shape[0] == 0 or not wanted:
+            return zero, zero
+        jitter = JITTER_TEXELS / max(self.textures.size) * torch.randn(uv.shape, generator=random, device=uv.device)
+        near = self.textures.sample(self.renderer.engine, uv.detach() + jitter, None)
+        return material_smoothness(frame.sample, near)
+
+    def _weights(self) -> dict[str, float]:
+        weights = self.settings.weights
+        rising = ramp(self.step, 0, weights.smoothness_ramp)
+        return {
+            "color": weights.color,
+            "mask": weights.mask,
+            "material_smoothness": weights.material_smoothness * rising,
+            "roughness_metallic_smoothness": weights.roughness_metallic_smoothness * rising,
+            "normal_smoothness": weights.normal_smoothness * rising,
+            "light_whiteness": 0.0 if self.lock_light else weights.light_whiteness,
+            "laplacian": weights.laplacian * (1.0 - self.step / self.steps),
+            "gain_mean": 1.0,
+        }
+
+
+def sample_textures(engine: Engine, textures: MaterialTextures, pixels: Pixels) -> MaterialSample:
+    """The textures at pixels that have texture coordinates, at the mip level each footprint wants."""
+    assert pixels.uv is not None
+    level = None
+    if pixels.footprint is not None:
+        level = (pixels.footprint + math.log2(max(textures.size))).clamp(min=0.0)
+    return textures.sample(engine, pixels.uv, level)
