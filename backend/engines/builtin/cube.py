@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from backend.engines.builtin.kernels import cube_kernels
 from backend.engines.builtin.launch import Launcher
-from backend.engines.builtin.textures import flatten_levels, owners_jobs
+from backend.engines.builtin.textures import level_table, scatter_jobs
 from backend.engines.checks import require
 
 
@@ -31,17 +31,21 @@ def texture_cube(levels: tuple[Tensor, ...], directions: Tensor, level: Tensor, 
         ValueError: a tensor's shape, type or device is not as above.
     """
     if not levels:
-        raise ValueError("levels is empty; expected one or more tensors [6, n, n, C]")
+        raise ValueError("texture_cube: levels is empty; expected one or more tensors [6, n, n, C]")
+    rows = []
+    offset = 0
     for index, image in enumerate(levels):
         size = image.shape[1] if image.dim() == 4 else None
-        require(f"levels[{index}]", image, (6, size, size, levels[0].shape[-1]), launch.device, torch.float32)
+        name = f"texture_cube: levels[{index}]"
+        require(name, image, (6, size, size, levels[0].shape[-1]), launch.device, torch.float32)
         if not image.numel():
-            raise ValueError(f"levels[{index}] is {list(image.shape)}; expected at least one texel and channel")
-    require("directions", directions, (None, 3), launch.device, torch.float32)
-    require("level", level, (directions.shape[0],), launch.device, torch.float32)
-    sizes = [(image.shape[1], image.shape[2]) for image in levels]
-    texels, table = flatten_levels([image.flatten(0, 2) for image in levels], sizes)
-    return _Cube.apply(texels, directions, level, table, launch)
+            raise ValueError(f"{name} is {list(image.shape)}; expected at least one texel and channel")
+        rows.append((offset, image.shape[1], image.shape[1]))
+        offset += 6 * image.shape[1] ** 2
+    require("texture_cube: directions", directions, (None, 3), launch.device, torch.float32)
+    require("texture_cube: level", level, (directions.shape[0],), launch.device, torch.float32)
+    texels = torch.cat([image.flatten(0, 2) for image in levels])
+    return _Cube.apply(texels, directions, level, level_table(tuple(rows), launch.device), launch)
 
 
 class _Cube(torch.autograd.Function):
@@ -73,7 +77,7 @@ class _Cube(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             texel_gradient = torch.zeros_like(texels)
             arguments = (*lookup, given, launch.array(texel_gradient, wp.float32))
-            launch.run(cube_kernels.cube_texel_gradients, owners_jobs(launch, directions.shape[0], arguments))
+            launch.run(cube_kernels.cube_texel_gradients, scatter_jobs(launch, directions.shape[0], arguments))
         if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
             direction_gradient, level_gradient = torch.empty_like(directions), torch.empty_like(level)
             outputs = (launch.array(direction_gradient, wp.vec3), launch.array(level_gradient, wp.float32))

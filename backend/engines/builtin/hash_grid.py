@@ -30,8 +30,8 @@ def hash_encode(points: Tensor, table: Tensor, layout: HashLayout, launch: Launc
     Raises:
         ValueError: a tensor's shape, type or device is not as above.
     """
-    require("points", points, (None, 3), launch.device, torch.float32)
-    require("table", table, (layout.entries, FEATURES), launch.device, torch.float32)
+    require("hash_encode: points", points, (None, 3), launch.device, torch.float32)
+    require("hash_encode: table", table, (layout.entries, FEATURES), launch.device, torch.float32)
     return _Hash.apply(points, table, layout, launch)
 
 
@@ -63,6 +63,7 @@ class _Hash(torch.autograd.Function):
         where = launch.array(points, wp.vec3)
         grid = _layout_arguments(launch, ctx.layout)
         point_gradient = table_gradient = None
+        arguments: tuple[Any, ...]
         if ctx.needs_input_grad[1]:
             table_gradient = torch.zeros_like(table)
             arguments = (where, *grid, given, launch.array(table_gradient, wp.vec2))

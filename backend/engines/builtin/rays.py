@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import warp as wp
@@ -26,8 +27,8 @@ class BuiltinRayMesh:
     """
 
     def __init__(self, vertices: Tensor, faces: Tensor, launch: Launcher) -> None:
-        require("vertices", vertices, (None, 3), launch.device, torch.float32)
-        require("faces", faces, (None, 3), launch.device, torch.int32)
+        require("ray_mesh: vertices", vertices, (None, 3), launch.device, torch.float32)
+        require("ray_mesh: faces", faces, (None, 3), launch.device, torch.int32)
         self._launch = launch
         self._vertices = vertices.detach().clone(memory_format=torch.contiguous_format)
         self._faces = faces.contiguous()
@@ -36,17 +37,16 @@ class BuiltinRayMesh:
             low, high = (int(bound) for bound in torch.stack(faces.aminmax()).tolist())
             if low < 0 or high >= vertices.shape[0]:
                 raise ValueError(
-                    f"faces name vertices {low} to {high}; expected 0 to {vertices.shape[0] - 1}, as there are vertices"
+                    f"ray_mesh: faces name vertices {low} to {high}; expected 0 to {vertices.shape[0] - 1}, as there are vertices"
                 )
+            points: Any = wp.from_torch(self._vertices, dtype=wp.vec3)
+            indices: Any = wp.from_torch(self._faces.flatten(), dtype=wp.int32)
             with _torch_stream(launch):
-                self._mesh = wp.Mesh(
-                    points=wp.from_torch(self._vertices, dtype=wp.vec3),
-                    indices=wp.from_torch(self._faces.flatten(), dtype=wp.int32),
-                )
+                self._mesh = wp.Mesh(points=points, indices=indices)
 
     def refit(self, vertices: Tensor) -> None:
         """Take new positions [V, 3] for the same triangles. Cheaper than a new mesh; queries slow down as the shape drifts."""
-        require("vertices", vertices, tuple(self._vertices.shape), self._launch.device, torch.float32)
+        require("ray_mesh: vertices", vertices, tuple(self._vertices.shape), self._launch.device, torch.float32)
         self._vertices.copy_(vertices.detach())
         if self._mesh is not None:
             with _torch_stream(self._launch):
@@ -105,8 +105,8 @@ class BuiltinRayMesh:
         return occluded
 
     def _check(self, origins: Tensor, directions: Tensor) -> int:
-        require("origins", origins, (None, 3), self._launch.device, torch.float32)
-        require("directions", directions, tuple(origins.shape), self._launch.device, torch.float32)
+        require("rays: origins", origins, (None, 3), self._launch.device, torch.float32)
+        require("rays: directions", directions, tuple(origins.shape), self._launch.device, torch.float32)
         return origins.shape[0]
 
 

@@ -4,10 +4,10 @@ A tap over an edge reads the texel across that edge. At the cube's corners three
 function is continuous over the whole sphere.
 """
 
+# ruff: noqa: D101, UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
 import warp as wp
 
 from backend.engines.builtin.kernels.texture_kernels import (
-    Taps,
     bilinear_weights,
     level_blend,
     scatter,
@@ -97,8 +97,10 @@ def face_adjoint(d: wp.vec3, p: FacePoint, gs: float, gt: float):
 
 @wp.func
 def cube_texel(face: int, x: int, y: int, n: int):
-    """Number of a texel within a level. One that lies a step over an edge is folded onto the face behind that edge: its centre lies there
-    half a texel below the edge, so the face is lowered by half a texel (1 / n) and the point kept on the edge."""
+    """Number of a texel within a level. One that lies a step over an edge is folded onto the face behind that edge.
+
+    Its centre lies there half a texel below the edge, so the face is lowered by half a texel (1 / n) and the point kept on the edge.
+    """
     r = (face * n + y) * n + x
     if x < 0 or y < 0 or x >= n or y >= n:
         step = 2.0 / float(n)

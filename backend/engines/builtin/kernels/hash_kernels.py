@@ -1,4 +1,9 @@
-"""Kernels of the multi-resolution hash grid (Mueller et al. 2022), two features a level. `levels` [L, 4]: offset, resolution, size, hashed."""
+"""Kernels of the multi-resolution hash grid (Mueller et al. 2022), two features a level.
+
+`levels` [L, 4] holds offset, resolution, size and hashed of each.
+"""
+
+# ruff: noqa: D101
 
 import warp as wp
 
@@ -32,7 +37,9 @@ def cell_of(point: wp.vec3, scale: float):
 @wp.func
 def row_of(x: int, y: int, z: int, resolution: int, size: int, hashed: int):
     """Row within the level: the corner's place in the grid, or where that has no room the xor of the coordinates times three primes.
-    Wraps at the size, so that points outside [0, 1] read something and never beyond."""
+
+    Wraps at the size, so that points outside [0, 1] read something and never beyond.
+    """
     r = wp.uint32(0)
     if hashed != 0:
         r = wp.uint32(x) ^ (wp.uint32(y) * PRIME_Y) ^ (wp.uint32(z) * PRIME_Z)

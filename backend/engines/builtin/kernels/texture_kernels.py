@@ -4,6 +4,7 @@ A look-up is four taps a level: texel numbers, weights, and the weights' slopes 
 shares everything but the making of the taps.
 """
 
+# ruff: noqa: D101, UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
 import warp as wp
 
 
@@ -187,3 +188,90 @@ def texture_texel_gradients(
         j = i + 1
         coarse = texture_taps(uv[item], levels[j, 0], levels[j, 1], levels[j, 2], wrap)
         scatter(texel_gradient, output_gradient, item, coarse.texel, coarse.weight * blend.fraction, owner, owners)
+
+
+@wp.func
+def box_share(new: int, tap: int, n: int):
+    """Weight of old texel 2 * new + tap in the new one when n texels are halved, rounding down.
+
+    The new texel is the exact average over its box, which with an odd number covers 2 + 1 / half old ones and so parts of three.
+    """
+    share = float(0.0)
+    if n == 1:
+        if tap == 0:
+            share = 1.0
+    elif n % 2 == 0:
+        if tap < 2:
+            share = 0.5
+    elif tap < 3:
+        half = n / 2
+        part = half - new
+        if tap == 1:
+            part = half
+        elif tap == 2:
+            part = new + 1
+        share = float(part) / float(n)
+    return share
+
+
+@wp.kernel(enable_backward=False)
+def halve_level(offset: int, fine: int, levels: wp.array2d(dtype=int), texels: wp.array2d(dtype=float)):
+    """Make the texels of level fine + 1, one an item, from those of level fine."""
+    item = offset + wp.tid()
+    width = levels[fine, 1]
+    height = levels[fine, 2]
+    new_width = levels[fine + 1, 1]
+    row = item / new_width
+    column = item - row * new_width
+    first = levels[fine, 0] + 2 * row * width + 2 * column
+    new = levels[fine + 1, 0] + item
+    if width % 2 == 0 and height % 2 == 0:
+        below = first + width
+        for channel in range(texels.shape[1]):
+            upper = texels[first, channel] + texels[first + 1, channel]
+            texels[new, channel] = 0.25 * (upper + (texels[below, channel] + texels[below + 1, channel]))
+        return
+    for channel in range(texels.shape[1]):
+        texels[new, channel] = 0.0
+    for dy in range(3):
+        share_y = box_share(row, dy, height)
+        if share_y > 0.0:
+            for dx in range(3):
+                share = share_y * box_share(column, dx, width)
+                if share > 0.0:
+                    old = first + dy * width + dx
+                    for channel in range(texels.shape[1]):
+                        texels[new, channel] = texels[new, channel] + texels[old, channel] * share
+
+
+@wp.kernel(enable_backward=False)
+def halve_level_gradient(offset: int, fine: int, levels: wp.array2d(dtype=int), gradient: wp.array2d(dtype=float)):
+    """Add to the gradient of level fine's texels, one an item, what level fine + 1's says of them."""
+    item = offset + wp.tid()
+    width = levels[fine, 1]
+    height = levels[fine, 2]
+    new_width = levels[fine + 1, 1]
+    new_height = levels[fine + 1, 2]
+    row = item / width
+    column = item - row * width
+    old = levels[fine, 0] + item
+    if width % 2 == 0 and height % 2 == 0:
+        parent = levels[fine + 1, 0] + (row / 2) * new_width + column / 2
+        for channel in range(gradient.shape[1]):
+            gradient[old, channel] = gradient[old, channel] + 0.25 * gradient[parent, channel]
+        return
+    for back_y in range(2):
+        new_row = row / 2 - back_y
+        share_y = float(0.0)
+        if new_row >= 0 and new_row < new_height:
+            share_y = box_share(new_row, row - 2 * new_row, height)
+        if share_y > 0.0:
+            for back_x in range(2):
+                new_column = column / 2 - back_x
+                share = float(0.0)
+                if new_column >= 0 and new_column < new_width:
+                    share = share_y * box_share(new_column, column - 2 * new_column, width)
+                if share > 0.0:
+                    new = levels[fine + 1, 0] + new_row * new_width + new_column
+                    for channel in range(gradient.shape[1]):
+                        gradient[old, channel] = gradient[old, channel] + gradient[new, channel] * share
