@@ -249,8 +249,8 @@ def _identity(request: Request) -> dict[str, Any]:
 
 def _stored_identity(path: Path, base: Path) -> dict[str, Any]:
     try:
-        return _identity(absolute(parse(json.loads(path.read_text(encoding="utf-8"))), base))
-    except (OSError, ValueError, RequestError):
+        return _identity(absolute(read_request(path), base))
+    except (OSError, RequestError):
         return {}
 
 
@@ -265,6 +265,20 @@ def _difference(there: Any, came: Any, path: str = "") -> str:
                 return _difference(there[key], came[key], here)
             return f"its {here} is {there.get(key)!r}, not {came[key]!r}"
     return "it has more keys"
+
+
+def read_request(path: Path) -> Request:
+    """The request in a job folder, its paths as they stand there; without a source it means the folder's own transforms.json.
+
+    Raises RequestError for a file that is missing, no JSON, or no request.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(f"{path} does not exist; expected a request", code="request-missing") from None
+    except ValueError as error:
+        raise RequestError(f"{path} is not JSON: {error}", code="request-unreadable") from None
+    return parse({"source": ".", **data} if isinstance(data, dict) else data)
 
 
 def absolute(request: Request, base: Path) -> Request:

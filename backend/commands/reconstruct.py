@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import json
 import os
 import stat
 import sys
@@ -28,7 +27,7 @@ from backend.contract import (
     read_result,
     version,
 )
-from backend.job import Job, absolute
+from backend.job import Job, absolute, read_request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", help="folder of posed images, a transforms.json, or a mesh (.obj, .glb, .gltf)")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="job folder; new, empty, or resumed")
     parser.add_argument("--preset", choices=PRESETS, help="how much time to spend (default: standard)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, such as shape.cells=64"
+    )
     _add_common(parser)
 
 
@@ -48,9 +50,6 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--engine", help="maker of the rendering primitives (default: auto)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, such as shape.cells=64"
-    )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of the same request")
     parser.add_argument(
         "--follow-parent", action="store_true", help="cancel when standard input, a pipe, ends or says 'cancel'"
@@ -62,35 +61,22 @@ def reconstruct(arguments: argparse.Namespace, console: Console) -> None:
     data: dict[str, Any] = {"source": arguments.source}
     if arguments.preset:
         data["preset"] = arguments.preset
-    _run(absolute(_request(data, arguments), Path.cwd()), Path(arguments.output).absolute(), arguments, console)
+    for assignment in arguments.set:
+        data = assign(data, assignment)
+    _run(absolute(parse(data), Path.cwd()), Path(arguments.output).absolute(), arguments, console)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
-    """The verb `run`. A request without a source means the job folder's own transforms.json."""
+    """The verb `run`."""
     path = Path(arguments.request).absolute()
     path = path / "request.json" if path.is_dir() else path
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RequestError(f"{path} does not exist; expected a request", code="request-missing") from None
-    except ValueError as error:
-        raise RequestError(f"{path} is not JSON: {error}", code="request-unreadable") from None
-    if isinstance(data, dict):
-        data.setdefault("source", ".")
-    _run(absolute(_request(data, arguments), path.parent), path.parent, arguments, console)
-
-
-def _request(data: dict[str, Any], arguments: argparse.Namespace) -> Request:
-    for key in ("device", "engine"):
-        if getattr(arguments, key):
-            data = {**data, key: getattr(arguments, key)}
-    for assignment in arguments.set:
-        data = assign(data, assignment)
-    return parse(data)
+    _run(absolute(read_request(path), path.parent), path.parent, arguments, console)
 
 
 def _run(request: Request, folder: Path, arguments: argparse.Namespace, console: Console) -> None:
     began = time.monotonic()
+    given = {key: getattr(arguments, key) for key in ("device", "engine") if getattr(arguments, key)}
+    request = dataclasses.replace(request, **given)
     _refuse_missing_files(request)
     if request.threads:
         os.environ["OMP_NUM_THREADS"] = str(request.threads)  # read when torch is imported, below
