@@ -25,7 +25,7 @@ class Picture:
     """A file's pixels as they are stored.
 
     Attributes:
-        values: [H, W, C] float32, C from 1 (grey) to 4 (RGBA); integers are scaled to [0, 1], floats are as in the file.
+        values: [H, W, C] uint8, uint16 or float32, C from 1 (grey) to 4 (RGBA).
         linear: the values are linear light with alpha multiplied in (EXR, HDR), not sRGB-encoded with straight alpha (PNG, JPEG).
         orientation: EXIF's, 1 to 8; 1 is upright. The values are as stored, unturned.
     """
@@ -38,6 +38,12 @@ class Picture:
     def has_alpha(self) -> bool:
         """The last channel is alpha."""
         return self.values.shape[2] in (2, 4)
+
+    def scaled(self) -> np.ndarray:
+        """[H, W, C] float32: integers divided by their largest value, floats as they are. Nothing is decoded."""
+        if self.values.dtype.kind == "f":
+            return self.values
+        return self.values.astype(np.float32) / np.float32(np.iinfo(self.values.dtype).max)
 
     def upright(self) -> Picture:
         """The picture turned as its EXIF orientation asks."""
@@ -69,18 +75,29 @@ def read_picture(path: Path) -> Picture:
         raise RequestError(f"{path}: no such image", hint="put the file there", code="image-missing") from None
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
+    if suffix != ".exr":
+        return decode_picture(data, str(path))
     try:
-        if suffix == ".exr":
-            return Picture(_read_exr(path), linear=True)
-        if suffix == ".hdr":
+        return Picture(_read_exr(path), linear=True)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise _unreadable(path, str(error)) from None
+
+
+def decode_picture(data: bytes, name: str) -> Picture:
+    """A PNG, JPEG or Radiance HDR held in memory; `name` is for messages. Raises RequestError (image-unreadable)."""
+    try:
+        if data.startswith(b"#?"):
             return Picture(_decode_cv2(data), linear=True)
-        if suffix == ".png" and _beyond_imageio(data):
-            return Picture(_decode_cv2(data), linear=False)
-        values = imageio.imread(data, extension=suffix)
-        orientation = _orientation(data) if suffix != ".png" else 1
+        if data.startswith(b"\x89PNG"):
+            values = _decode_cv2(data) if _beyond_imageio(data) else _checked(imageio.imread(data, extension=".png"))
+            return Picture(values, linear=False)
+        if data.startswith(b"\xff\xd8"):
+            return Picture(
+                _checked(imageio.imread(data, extension=".jpg")), linear=False, orientation=_orientation(data)
+            )
+        raise ValueError("its content is neither PNG, JPEG, EXR nor HDR" if data else "the file is empty")
     except (OSError, ValueError, RuntimeError, SyntaxError, cv2.error) as error:
-        raise _unreadable(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
-    return Picture(_as_float(values), linear=False, orientation=orientation)
+        raise _unreadable(name, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
 
 
 def read_image(path: Path) -> Tensor:
@@ -94,15 +111,18 @@ def read_image(path: Path) -> Tensor:
 
 def light_of(picture: Picture) -> Tensor:
     """[H, W, 4] float32 linear premultiplied RGBA of a picture, unturned; see `read_image`."""
-    values = picture.values
-    colour = values[..., :-1] if picture.has_alpha else values
+    values = picture.scaled()
     alpha = np.clip(values[..., -1:], 0.0, 1.0) if picture.has_alpha else np.ones_like(values[..., :1])
-    if colour.shape[2] == 1:
-        colour = np.repeat(colour, 3, axis=2)
-    if not picture.linear:
-        colour = _decode_srgb(colour) * alpha
-    light = np.concatenate([np.maximum(colour, 0.0), alpha], axis=2)
-    return torch.from_numpy(np.nan_to_num(light, nan=0.0, posinf=LARGEST_VALUE).clip(0.0, LARGEST_VALUE))
+    if picture.linear:
+        colour = values[..., :-1] if picture.has_alpha else values
+    else:
+        colour = _decode_srgb(picture.values)[..., : -1 if picture.has_alpha else None] * alpha
+    light = np.empty((*values.shape[:2], 4), dtype=np.float32)
+    light[..., :3] = colour
+    light[..., 3:] = alpha
+    if picture.linear:
+        light = np.nan_to_num(light, nan=0.0, posinf=LARGEST_VALUE).clip(0.0, LARGEST_VALUE)
+    return torch.from_numpy(light)
 
 
 def read_mask(path: Path) -> Tensor:
@@ -112,7 +132,7 @@ def read_mask(path: Path) -> Tensor:
 
 def coverage_of(picture: Picture) -> Tensor:
     """[H, W] float32 coverage that a mask picture stores, unturned; see `read_mask`."""
-    values = picture.values
+    values = picture.scaled()
     if picture.has_alpha and values[..., -1].min() < 1.0:
         grey = values[..., -1]
     else:
@@ -139,18 +159,24 @@ def resize_area(image: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(small.reshape(height, width, image.shape[2]))
 
 
-def _decode_srgb(encoded: np.ndarray) -> np.ndarray:
-    return srgb_to_linear(torch.from_numpy(np.ascontiguousarray(encoded))).numpy()
+def _decode_srgb(stored: np.ndarray) -> np.ndarray:
+    """Stored integers -> linear float32, by a table of all their values."""
+    steps = int(np.iinfo(stored.dtype).max)
+    table = srgb_to_linear(torch.arange(steps + 1, dtype=torch.float64) / steps).numpy().astype(np.float32)
+    return table[stored]
 
 
-def _as_float(values: np.ndarray) -> np.ndarray:
-    """Integers to [0, 1]; always [H, W, C]."""
+def _checked(values: np.ndarray) -> np.ndarray:
+    """[H, W, C] of a type that `Picture` allows."""
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or values.shape[2] > 4:
         raise ValueError(f"its pixels have the shape {values.shape}; expected one image of 1 to 4 channels")
-    largest = 1.0 if values.dtype.kind in "fb" else float(np.iinfo(values.dtype).max)
-    return np.ascontiguousarray(values, dtype=np.float32) / np.float32(largest)
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8) * np.uint8(255)
+    if values.dtype not in (np.uint8, np.uint16, np.float32):
+        raise ValueError(f"its pixels are of type {values.dtype}; expected 8 or 16 bits")
+    return np.ascontiguousarray(values)
 
 
 def _beyond_imageio(png: bytes) -> bool:
@@ -164,7 +190,7 @@ def _decode_cv2(data: bytes) -> np.ndarray:
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
         raise ValueError("the file is damaged")
-    values = _as_float(values)
+    values = _checked(values)
     order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(values.shape[2])  # OpenCV's order is blue, green, red
     return np.ascontiguousarray(values[..., order]) if order else values
 
@@ -205,7 +231,7 @@ def _layer_order(prefix: str) -> tuple[bool, bool, str]:
     return prefix != "", not prefix.endswith("Combined."), prefix
 
 
-def _unreadable(path: Path, reason: str) -> RequestError:
+def _unreadable(path: Path | str, reason: str) -> RequestError:
     return RequestError(
         f"{path}: the image cannot be read ({reason})",
         hint="open it in an image editor and save it again, or take it out of the set",

@@ -90,11 +90,13 @@ def _import(source: Path) -> tuple[list[PosedImage], list[str]]:
 
 
 def _split(posed: Sequence[PosedImage], holdout: int) -> tuple[list[PosedImage], list[PosedImage]]:
-    """The source's own division; without one, every `holdout`-th view is held out."""
-    if any(image.split is not None for image in posed):
-        return [i for i in posed if i.split != "test"], [i for i in posed if i.split == "test"]
-    held_out = range(holdout - 1, len(posed), holdout) if holdout else range(0)
-    return [i for n, i in enumerate(posed) if n not in held_out], [posed[n] for n in held_out]
+    """The source's own division, where a validation set is held out only if there is no test set; else every `holdout`-th view."""
+    splits = {image.split for image in posed}
+    if splits != {None}:
+        held_out = "test" if "test" in splits else "val"
+        return [i for i in posed if i.split in (None, "train")], [i for i in posed if i.split == held_out]
+    apart = range(holdout - 1, len(posed), holdout) if holdout else range(0)
+    return [i for n, i in enumerate(posed) if n not in apart], [posed[n] for n in apart]
 
 
 def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded:

@@ -12,7 +12,7 @@ import numpy as np
 
 from backend.contract import RequestError
 
-Split = Literal["train", "test"]
+Split = Literal["train", "test", "val"]
 
 
 @dataclass(frozen=True)

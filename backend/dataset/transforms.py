@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def _read_file(path: Path, split: Split | None) -> tuple[list[PosedImage], list[
                 mask=masks.get(name),
                 camera_to_world=rigid_pose(frame.get("transform_matrix"), where),
                 lens=_lens({**shared, **frame}, where),
-                split=split or _own_split(shared, frame, name),
+                split=split or _own_split(shared, frame, path),
             )
         )
     return posed, warnings + mask_warnings
@@ -104,13 +105,19 @@ def _name(path: Path, frame: Mapping[str, Any]) -> str:
         raise RequestError(
             f"{path}: a frame has no file_path", hint="every frame names its image", code="frame-invalid"
         )
-    return name.replace("\\", "/").removeprefix("./")
+    return _plain(name)
+
+
+def _plain(file_path: object) -> str:
+    """A path as different tools spell it -> one spelling."""
+    return str(file_path).replace("\\", "/").removeprefix("./")
 
 
 def _without_repeats(path: Path, frames: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
     """Frames named twice with one pose are kept once and warned of; with two poses nobody can tell which is meant."""
     kept: dict[str, dict[str, Any]] = {}
-    repeated, contradicting = [], []
+    repeated: list[str] = []
+    contradicting: list[str] = []
     for frame in frames:
         first = kept.setdefault(_name(path, frame), frame)
         if first is not frame:
@@ -224,18 +231,21 @@ def _unlisted_images(folder: Path, posed: Sequence[PosedImage]) -> list[str]:
     return [f"images that no frame names are left out: {listed(extra)}"] if extra else []
 
 
-def _own_split(shared: Mapping[str, Any], frame: Mapping[str, Any], name: str) -> Split | None:
-    """A frame's `split`, or nerfstudio's lists of file names. A validation set counts as held out."""
+def _own_split(shared: Mapping[str, Any], frame: Mapping[str, Any], path: Path) -> Split | None:
+    """A frame's `split`, else the one of nerfstudio's lists of file names that holds it."""
+    name = _name(path, frame)
     own = frame.get("split")
-    if own is None:
-        for key in ("train", "test", "val"):
-            names = shared.get(f"{key}_filenames") or ()
-            if name in {str(other).replace("\\", "/").removeprefix("./") for other in names}:
-                own = key
-                break
-    if own is None:
-        return None
-    return "train" if own == "train" else "test"
+    for split in typing.get_args(Split):
+        named = shared.get(f"{split}_filenames")
+        if own == split or (own is None and isinstance(named, list) and name in map(_plain, named)):
+            return split
+    if own is not None:
+        raise RequestError(
+            f"{path}: frame {name}: split is {own!r}; expected 'train', 'test' or 'val'",
+            hint="correct it",
+            code="frame-invalid",
+        )
+    return None
 
 
 def _lens(values: Mapping[str, Any], where: str) -> Lens:
