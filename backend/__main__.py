@@ -65,8 +65,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         arguments = build_parser(verb).parse_args(words)
         console.take_over()
-        getattr(_module(VERBS[arguments.verb]), VERBS[arguments.verb].function)(arguments, console)
-        return 0
+        return getattr(_module(VERBS[arguments.verb]), VERBS[arguments.verb].function)(arguments, console) or 0
     except (Exception, KeyboardInterrupt) as error:
         failure = explain(error)
         if type(failure) is UnrenderError or failure.__cause__ is not None:
