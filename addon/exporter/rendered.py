@@ -1,0 +1,268 @@
+"""Views rendered by Cycles: linear EXR with alpha and their cameras, written as a job folder. The user's scene is not touched."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ...backend import contract
+from . import cameras, rig
+
+OnView = Callable[[int, int], None]
+CAPTURE_FORMAT = 1
+RIG_LENS = 50.0  # mm on Blender's 36 mm sensor
+RIG_LOWEST = math.radians(-30.0)
+_OWN_FILES = {"images", "transforms.json", "request.json", "status.json", "log.txt", ".lock", "preview"}
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture to take: `camera` is a data-block of its own, `split` is 'train' or 'test'."""
+
+    name: str
+    split: str
+    camera: bpy.types.Camera
+    pose: Matrix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """How pictures are taken: size in pixels (None keeps the scene's), Cycles samples a pixel, and the random seed of the first."""
+
+    size: tuple[int, int] | None
+    samples: int
+    seed: int = 0
+
+
+@contextlib.contextmanager
+def scene_camera_views(
+    objects: Sequence[bpy.types.Object], depsgraph: bpy.types.Depsgraph, held_out: int
+) -> Iterator[list[View]]:
+    """The views of the scene's own cameras, `held_out` of them, evenly spread, for testing. Their data-blocks go when the block ends."""
+    if not objects:
+        raise contract.RequestError(
+            "the scene has no camera", hint="Add cameras, or let the automatic rig place them.", code="cameras-missing"
+        )
+    if held_out >= len(objects):
+        raise contract.RequestError(
+            f"{held_out} of {len(objects)} cameras would be held out; expected to keep at least one", code="held-out"
+        )
+    tested = {int((index + 0.5) * len(objects) / held_out) for index in range(held_out)}
+    views: list[View] = []
+    try:
+        for index, camera in enumerate(objects):
+            data = cameras.snapshot(camera, depsgraph)
+            split = "test" if index in tested else "train"
+            views.append(View(camera.name, split, data, cameras.pose(camera.evaluated_get(depsgraph))))
+        yield views
+    finally:
+        for view in views:
+            bpy.data.cameras.remove(view.camera)
+
+
+@contextlib.contextmanager
+def rig_views(
+    objects: Iterable[bpy.types.Object],
+    depsgraph: bpy.types.Depsgraph,
+    count: int,
+    held_out: int,
+    size: tuple[int, int],
+    fill: float = 0.85,
+) -> Iterator[list[View]]:
+    """Views from a dome around `objects`, whose outline fills `fill` of each frame. The camera goes when the block ends."""
+    points = rig.outline_points(objects, depsgraph)
+    data = bpy.data.cameras.new("Unrender Rig")
+    try:
+        data.lens, data.sensor_width, data.sensor_fit = RIG_LENS, 36.0, "AUTO"
+        longest = max(size)
+        tangents = tuple(0.5 * data.sensor_width / data.lens * side / longest for side in size)
+        poses = rig.poses(points, count, held_out, tangents, fill, RIG_LOWEST)
+        extent = float(np.linalg.norm(np.ptp(points, axis=0)))
+        reach = float(np.linalg.norm(poses[:, :3, 3] - points.mean(axis=0), axis=-1).max())
+        data.clip_start, data.clip_end = 0.01 * extent, reach + 2.0 * extent
+        names = [f"train_{i:03}" for i in range(count)] + [f"test_{i:03}" for i in range(held_out)]
+        yield [View(name, name.split("_")[0], data, Matrix(pose.tolist())) for name, pose in zip(names, poses)]
+    finally:
+        bpy.data.cameras.remove(data)
+
+
+def write(
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    views: Sequence[View],
+    quality: Quality,
+    folder: Path,
+    only: Iterable[bpy.types.Object] | None = None,
+    on_view: OnView = lambda done, total: None,
+) -> Path:
+    """Render `views` of `scene` and write the job folder: images/*.exr, then transforms.json, last and in one piece.
+
+    Args:
+        scene, view_layer: what is photographed, at the current frame, under its world as it is.
+        folder: made when absent; an earlier capture in it is replaced, anything else there is refused with RequestError.
+        only: the objects that are seen; None shows the scene as it is. Lights stay in either case.
+        on_view: called with (views done, views in all).
+
+    Returns:
+        The path of transforms.json.
+    """
+    names = contract.JobFolder(folder)
+    _prepare(names)
+    frames = []
+    with _studio(scene, view_layer, quality, only) as (studio, camera):
+        for index, view in enumerate(views):
+            on_view(index, len(views))
+            camera.data, camera.matrix_world = view.camera, view.pose
+            studio.cycles.seed = quality.seed + index  # no two views share their noise
+            relative = f"images/{index:03}_{_file_stem(view.name)}.exr"
+            studio.render.filepath = str(folder / relative)
+            bpy.ops.render.render(write_still=True, scene=studio.name)
+            if not (folder / relative).is_file():
+                raise contract.EnvironmentFault(
+                    f"{folder / relative} was not written by the renderer", code="not-written"
+                )
+            frames.append(_frame(relative, view, cameras.pinhole(view.camera, studio.render)))
+    on_view(len(views), len(views))
+    data = {
+        "generator": f"Unrender {contract.version()}",
+        "capture_format": CAPTURE_FORMAT,
+        "camera_model": "PINHOLE",
+        "color": "scene-linear, premultiplied by alpha",
+        "working_space": getattr(getattr(bpy.data, "colorspace", None), "working_space", "Linear Rec.709"),
+        "frames": frames,
+        "train_filenames": [frame["file_path"] for frame in frames if frame["split"] == "train"],
+        "test_filenames": [frame["file_path"] for frame in frames if frame["split"] == "test"],
+    }
+    contract.write_json(names.transforms, data)
+    return names.transforms
+
+
+def _frame(relative: str, view: View, pinhole: cameras.Pinhole) -> dict[str, object]:
+    return {
+        "file_path": relative,
+        "split": view.split,
+        "w": pinhole.width,
+        "h": pinhole.height,
+        "fl_x": pinhole.fx,
+        "fl_y": pinhole.fy,
+        "cx": pinhole.cx,
+        "cy": pinhole.cy,
+        "transform_matrix": [list(row) for row in view.pose],
+    }
+
+
+@contextlib.contextmanager
+def _studio(
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    quality: Quality,
+    only: Iterable[bpy.types.Object] | None,
+) -> Iterator[tuple[bpy.types.Scene, bpy.types.Object]]:
+    """A copy of the scene that renders plain, linear, transparent Cycles pictures, and the camera it looks through."""
+    if not hasattr(scene, "cycles"):
+        raise contract.EnvironmentFault(
+            "Cycles is not available",
+            hint="Enable the add-on Cycles Render Engine in the preferences.",
+            code="no-cycles",
+        )
+    studio = scene.copy()
+    placeholder = bpy.data.cameras.new("Unrender Camera")
+    camera = bpy.data.objects.new("Unrender Camera", placeholder)
+    try:
+        if only is not None:
+            _show_only(studio, set(only) | {thing for thing in scene.objects if thing.type == "LIGHT"})
+        studio.collection.objects.link(camera)
+        studio.timeline_markers.clear()  # a marker may switch the camera
+        studio.camera = camera
+        for layer in studio.view_layers:
+            layer.use = layer.name == view_layer.name
+            layer.samples = 0
+        _plain_pictures(studio, quality)
+        yield studio, camera
+    finally:
+        bpy.data.objects.remove(camera)
+        bpy.data.cameras.remove(placeholder)
+        bpy.data.scenes.remove(studio)
+
+
+def _show_only(studio: bpy.types.Scene, objects: set[bpy.types.Object]) -> None:
+    for child in list(studio.collection.children):
+        studio.collection.children.unlink(child)
+    for thing in list(studio.collection.objects):
+        studio.collection.objects.unlink(thing)
+    for thing in sorted(objects, key=lambda item: item.name):
+        studio.collection.objects.link(thing)
+
+
+def _plain_pictures(studio: bpy.types.Scene, quality: Quality) -> None:
+    """Everything between the light and the file that would alter a pixel is switched off."""
+    render, cycles = studio.render, studio.cycles
+    render.engine = "CYCLES"
+    if quality.size is not None:
+        render.resolution_x, render.resolution_y = quality.size
+        render.resolution_percentage, render.pixel_aspect_x, render.pixel_aspect_y = 100, 1.0, 1.0
+        render.use_border = False
+    render.use_crop_to_border = (
+        True  # outside a border that is not cropped nothing is rendered, which would read as background
+    )
+    for name in (
+        "use_compositing", "use_sequencer", "use_multiview", "use_simplify", "use_motion_blur", "use_freestyle", "use_stamp",
+        "use_overwrite",
+    ):  # fmt: skip
+        setattr(render, name, name == "use_overwrite")
+    render.film_transparent = True
+    render.use_persistent_data = True
+    render.use_file_extension = True
+    cycles.samples = quality.samples
+    cycles.use_adaptive_sampling = False
+    cycles.use_denoising = False
+    cycles.film_exposure = 1.0
+    cycles.pixel_filter_type = "BOX"  # each pixel is the mean over its own square, which is what a fit compares with
+    cycles.use_animated_seed = False
+    settings = render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = "OPEN_EXR"
+    settings.color_mode, settings.color_depth, settings.exr_codec = "RGBA", "32", "ZIP"
+    settings.color_management = "FOLLOW_SCENE"
+
+
+def _prepare(names: contract.JobFolder) -> None:
+    """Make the folder ready for a capture, or refuse one that holds anything but an earlier capture of ours."""
+    folder = names.path
+    if names.state.exists() or names.result.exists():
+        raise contract.RequestError(
+            f"{folder} holds a reconstruction already",
+            hint="Choose another job folder; nothing in this one was touched.",
+            code="folder-in-use",
+        )
+    written = list(names.images.iterdir()) if names.images.is_dir() else []
+    ours = all(re.fullmatch(r"\d{3,}_[A-Za-z0-9_-]*\.exr", image.name) for image in written)
+    others = {item.name for item in folder.iterdir()} - _OWN_FILES if folder.exists() else set()
+    if names.transforms.exists():
+        try:
+            ours = ours and "capture_format" in json.loads(names.transforms.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            ours = False
+    if others or not ours:
+        raise contract.RequestError(
+            f"{folder} is not empty and holds no capture of Unrender" + (f" but {min(others)}" if others else ""),
+            hint="Choose a new or empty job folder; nothing in this one was touched.",
+            code="folder-in-use",
+        )
+    for path in (names.transforms, names.request, *written):
+        path.unlink(missing_ok=True)
+    names.images.mkdir(parents=True, exist_ok=True)
+
+
+def _file_stem(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:60]

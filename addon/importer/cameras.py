@@ -1,0 +1,69 @@
+"""The cameras the views were taken with, as Blender cameras: the exporter's formula the other way round."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+from mathutils import Matrix
+
+from ...backend.contract import RequestError
+
+SENSOR = 36.0  # mm across the image's width
+
+
+@dataclass(frozen=True)
+class StoredCamera:
+    """One entry of a cameras.json or transforms.json, in pixels; `pose` is camera to world."""
+
+    name: str
+    split: str
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    pose: Matrix
+
+
+def read(path: Path) -> list[StoredCamera]:
+    """All cameras of the file; RequestError where it cannot be used."""
+    try:
+        frames = json.loads(path.read_text(encoding="utf-8"))["frames"]
+        return [
+            StoredCamera(
+                name=Path(frame["file_path"]).stem,
+                split=frame.get("split", "train"),
+                width=int(frame["w"]),
+                height=int(frame["h"]),
+                fx=float(frame["fl_x"]),
+                fy=float(frame.get("fl_y", frame["fl_x"])),
+                cx=float(frame["cx"]),
+                cy=float(frame["cy"]),
+                pose=Matrix(frame["transform_matrix"]),
+            )
+            for frame in frames
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{path} cannot be read as cameras: {error!r}", code="result-unreadable") from error
+
+
+def build(stored: StoredCamera) -> bpy.types.Object:
+    """A new camera object. Set the render's size to the camera's and its pixel aspect to `pixel_aspect` to see what it saw."""
+    data = bpy.data.cameras.new(stored.name)
+    data.sensor_fit, data.sensor_width = "HORIZONTAL", SENSOR
+    data.lens = stored.fx / stored.width * SENSOR
+    data.shift_x = (stored.width / 2 - stored.cx) / stored.width
+    data.shift_y = (stored.cy - stored.height / 2) / stored.width * stored.fx / stored.fy
+    thing = bpy.data.objects.new(stored.name, data)
+    thing.matrix_world = stored.pose
+    return thing
+
+
+def pixel_aspect(stored: StoredCamera) -> tuple[float, float]:
+    """(x, y) for the render settings; Blender wants neither below 1."""
+    ratio = stored.fy / stored.fx  # fy = fx * ax / ay
+    return (ratio, 1.0) if ratio >= 1.0 else (1.0, 1.0 / ratio)

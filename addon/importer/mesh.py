@@ -1,0 +1,60 @@
+"""The result's arrays as a Blender mesh: positions, texture coordinates and split normals, in the scene's own place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...backend.contract import RequestError
+
+SHAPES = {"vertices": 3, "faces": 3, "uvs": 2, "uv_faces": 3}
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a mesh.npz, checked; RequestError says what is wrong.
+
+    Returns:
+        vertices [V, 3] float32 in scene units, faces [T, 3] int32, uvs [U, 2] float32 with v up, uv_faces [T, 3] int32, and
+        corner_normals [T, 3, 3] float32 unit vectors when the file has them.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise RequestError(f"{path} cannot be read: {error}", code="result-unreadable") from error
+    for name, columns in SHAPES.items():
+        array = arrays.get(name)
+        if array is None or array.ndim != 2 or array.shape[1] != columns:
+            came = "is missing" if array is None else f"has shape {list(array.shape)}"
+            raise RequestError(f"{path}: array {name!r} {came}; expected [n, {columns}]", code="result-unreadable")
+    for indices, target in (("faces", "vertices"), ("uv_faces", "uvs")):
+        found, limit = arrays[indices], len(arrays[target])
+        if len(found) == 0 or found.min() < 0 or found.max() >= limit:
+            raise RequestError(f"{path}: {indices} must be 0 to {limit - 1} and not empty", code="result-unreadable")
+    if len(arrays["uv_faces"]) != len(arrays["faces"]):
+        raise RequestError(f"{path}: uv_faces and faces differ in length", code="result-unreadable")
+    if not (np.isfinite(arrays["vertices"]).all() and np.isfinite(arrays["uvs"]).all()):
+        raise RequestError(f"{path} holds positions or coordinates that are not finite", code="result-unreadable")
+    return arrays
+
+
+def build(name: str, arrays: dict[str, np.ndarray]) -> bpy.types.Mesh:
+    """A new mesh data-block from what `read` gave; smooth, with the stored normals at each corner."""
+    faces = arrays["faces"].astype(np.int32)
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(arrays["vertices"]))
+    mesh.vertices.foreach_set("co", arrays["vertices"].astype(np.float32).ravel())
+    mesh.loops.add(faces.size)
+    mesh.loops.foreach_set("vertex_index", faces.ravel())
+    mesh.polygons.add(len(faces))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
+    layer = mesh.uv_layers.new(name="UVMap", do_init=False)
+    layer.data.foreach_set("uv", arrays["uvs"][arrays["uv_faces"].ravel()].astype(np.float32).ravel())
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
+    mesh.update(calc_edges=True)
+    normals = arrays.get("corner_normals")
+    if normals is not None:
+        mesh.normals_split_custom_set(normals.reshape(-1, 3).tolist())
+    return mesh

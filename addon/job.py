@@ -1,0 +1,204 @@
+"""One backend process over one job folder: start, follow, cancel, and find again. No bpy, so it is tested without Blender."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Literal
+
+from ..backend import contract
+
+# -E and -s keep foreign settings and packages out; -I would too, but also the working directory, where `backend` is found.
+PYTHON_FLAGS = ("-E", "-s", "-u", "-X", "utf8")
+_FOREIGN = ("PYTHON", "CONDA", "VIRTUAL_ENV", "LD_PRELOAD", "BLENDER")
+_TAIL_LINES = 200
+STALE_SECONDS = 600.0  # where a process cannot be asked for: a job that said nothing for this long is taken for dead
+
+
+def clean_environment(environment: dict[str, str]) -> dict[str, str]:
+    """The variables a child may see: without those of Python, conda and Blender, which would lead it to the wrong packages."""
+    kept = {name: value for name, value in environment.items() if not name.upper().startswith(_FOREIGN)}
+    return {**kept, "PYTHONIOENCODING": "utf-8"}
+
+
+def command(interpreter: Path, arguments: Sequence[str]) -> list[str]:
+    """The argument list that runs the backend; its working directory must be the folder that holds `backend/`."""
+    return [str(interpreter), *PYTHON_FLAGS, "-m", "backend", *arguments]
+
+
+class Job:
+    """A running backend and what it has said so far.
+
+    Attributes:
+        folder: the job folder.
+        process: the child.
+        failure: the error the backend reported, or that was made up for a process that died without a word; else None.
+    """
+
+    def __init__(self, interpreter: Path, root: Path, arguments: Sequence[str], folder: Path) -> None:
+        """Start `python -m backend ARGUMENTS` in `root`, the folder that holds `backend/`.
+
+        Raises EnvironmentFault when the interpreter cannot be started.
+        """
+        self.folder = folder
+        self.failure: contract.Failed | None = None
+        self._events: queue.SimpleQueue[contract.Event] = queue.SimpleQueue()
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._cancel_asked = False
+        try:
+            self.process = subprocess.Popen(
+                command(interpreter, arguments),
+                cwd=root,
+                env=clean_environment(dict(os.environ)),
+                stdin=subprocess.PIPE,  # stays open for as long as this process lives: the backend stops when it closes
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                **_own_group(),
+            )
+        except OSError as error:
+            raise contract.EnvironmentFault(
+                f"the backend's Python could not be started: {error}",
+                hint=f"Choose another interpreter in the preferences; this one is {interpreter}.",
+                code="interpreter",
+            ) from error
+        assert self.process.stdout is not None and self.process.stderr is not None
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream,), daemon=True, name="unrender-backend")
+            for stream in (self.process.stdout, self.process.stderr)
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                event = contract.parse_event(line) if stream is self.process.stdout else None
+                if event is None:
+                    self._tail.append(line.rstrip())
+                else:
+                    self._events.put(event)
+
+    def poll(self) -> list[contract.Event]:
+        """What was said since the last call, oldest first. The last batch of a process that died silently ends with a Failed."""
+        ended = self.ended()  # asked first, so that nothing said before the end is missed
+        events = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                events.append(self._events.get_nowait())
+        for event in events:
+            if isinstance(event, contract.Failed):
+                self.failure = event
+        if ended and self.failure is None and self.process.returncode != 0:
+            self.failure = self._unsaid_failure()
+            events.append(self.failure)
+        return events
+
+    def ended(self) -> bool:
+        """True once the process has exited and all it said has been read."""
+        return self.process.poll() is not None and not any(reader.is_alive() for reader in self._readers)
+
+    @property
+    def state(self) -> Literal["running", "finished", "failed", "cancelled"]:
+        """Where this job stands; call `poll` first."""
+        if not self.ended():
+            return "running"
+        status = self.process.returncode
+        if status == 0:
+            return "finished"
+        return "cancelled" if self._cancel_asked or status == contract.Cancelled.exit_status else "failed"
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end; False when it has not come after `timeout` seconds."""
+        limit = None if timeout is None else time.monotonic() + timeout
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        for reader in self._readers:
+            reader.join(None if limit is None else max(0.0, limit - time.monotonic()))
+        return self.ended()
+
+    def cancel(self) -> None:
+        """Ask the backend to stop after the step it is in; it leaves a checkpoint."""
+        self._cancel_asked = True
+        if self.process.poll() is None:
+            self.process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the backend and whatever it started, at once. What it had saved stays."""
+        self._cancel_asked = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                self.process.kill()
+            else:
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def stop(self, patience: float = 10.0) -> None:
+        """Cancel, and kill what does not end within `patience` seconds."""
+        self.cancel()
+        if not self.wait(patience):
+            self.kill()
+            self.wait(patience)
+
+    def tail(self, lines: int = 12) -> str:
+        """The last lines that were no events: tracebacks, libraries' complaints."""
+        return "\n".join([line for line in self._tail if line][-lines:])
+
+    def _unsaid_failure(self) -> contract.Failed:
+        status = self.process.returncode
+        if self._cancel_asked:
+            return contract.Failed(code="cancelled", message="The run was cancelled.", exit_status=130)
+        cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        said = self.tail()
+        return contract.Failed(
+            code="backend-died",
+            message=f"The backend ended with {cause} and gave no reason."
+            + (f" Its last words:\n{said}" if said else ""),
+            hint="A process that is killed is most often out of memory: try a lower preset. Resume goes on where it stopped.",
+            exit_status=status,
+        )
+
+
+def standing(folder: Path) -> Literal["none", "running", "interrupted", "finished", "failed", "cancelled"]:
+    """Where the job in `folder` stands, whoever started it; 'interrupted' when its process is gone without having said so."""
+    status = contract.read_status(folder)
+    if status is None:
+        return "none"
+    if status.state == "running" and not _alive(status):
+        return "interrupted"
+    return status.state
+
+
+def stop_elsewhere(folder: Path) -> None:
+    """Ask a job that another Blender started to stop."""
+    contract.JobFolder(folder).stop.touch()
+
+
+def _alive(status: contract.Status) -> bool:
+    if sys.platform == "win32":  # os.kill would end the process there, so its silence is judged
+        return time.time() - status.updated < STALE_SECONDS
+    try:
+        os.kill(status.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _own_group() -> dict[str, object]:
+    """A group of its own, so that an interrupt meant for Blender does not reach the backend, nor the other way round."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
