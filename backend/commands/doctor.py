@@ -200,8 +200,7 @@ def _disks() -> list[Check]:
     checks = []
     for name, folder in (("disk, here", Path.cwd()), ("disk, temporary", Path(tempfile.gettempdir()))):
         free = shutil.disk_usage(folder).free
-        state = "ok" if free >= _LEAST_DISK else "absent"
-        checks.append(
-            Check(name, state, f"{free / 2**30:.1f} GiB free in {folder}", "A job may need 2 GiB: make room.")
-        )
+        value = f"{free / 2**30:.1f} GiB free in {folder}"
+        enough = free >= _LEAST_DISK
+        checks.append(Check(name, "ok" if enough else "absent", value, "" if enough else "A job may need 2 GiB."))
     return checks
