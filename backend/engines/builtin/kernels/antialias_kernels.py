@@ -285,8 +285,8 @@ def blend_adjoint_positions(
     pb = positions[image, ib]
     a = to_pixels(pa, center, half, axis)
     b = to_pixels(pb, center, half, axis)
-    span = b[1] - a[1]
-    inverse = 1.0 / (span + wp.sign(span) * 1.0e-3)  # an edge shorter than a thousandth of a pixel has no say
+    # the ends lie on either side of the line and the edge is steep, so none of these quotients exceeds 1
+    inverse = 1.0 / (b[1] - a[1])
     x = a[0] - a[1] * (b[0] - a[0]) * inverse
     # screen gradients of both ends, along and across the pair
     ga = wp.vec2(g * b[1] * inverse, g * (x - b[0]) * inverse)
