@@ -28,21 +28,21 @@ def squash(raw: Tensor) -> Tensor:
 def extract(lattice: Lattice, points: Tensor, sdf: Tensor, weights: Tensor, centres: bool = True) -> Surface:
     """FlexiCubes (Shen et al. 2023): the zero level of a signed distance grid as one dual vertex a surface piece and cube.
 
-    On a crossed edge with ends i and j, u = (s_i a_i x_j - s_j a_j x_i) / (s_i a_i - s_j a_j) (its equation 4); a dual vertex is the mean of
-    its loop's u, weighted by beta (equation 5); each crossed edge makes one quad of the four dual vertices around it. The result is closed and
-    edge-manifold for any input: where one loop passes a face twice in both cubes at that face, both connect it the other way.
-    The work is that of the surface, not of the grid.
+    On a crossed edge with ends i and j, u = (s_i a_i x_j - s_j a_j x_i) / (s_i a_i - s_j a_j), with that cube's own alphas. A dual
+    vertex is the mean of its loop's u weighted by beta, and each crossed edge makes one quad of the four dual vertices around it. The
+    result is closed and edge-manifold for any input: where one loop would pass a face twice in both cubes at that face, both connect it
+    the other way. The work is that of the surface, not of the grid.
 
     Args:
         lattice: the grid.
         points: [P, 3] its points' positions, displaced by less than half a cell.
         sdf: [P] in any unit, negative inside; the boundary is raised to the outside.
         weights: [C, 21] raw weights, see `squash`.
-        centres: True cuts a quad into four triangles about a centre weighted by gamma (equation 8), through which gamma is trained; False
+        centres: True cuts a quad into four triangles about a centre weighted by gamma, through which gamma is trained; False
             cuts it in two along the diagonal with the larger product of gammas.
 
     Returns:
-        The surface; `regularity` is the mean deviation of the distances from dual vertices to their crossings (equation 9).
+        The surface; `regularity` is the mean deviation of the distances from dual vertices to their crossings (the paper's L_dev).
         Differentiable in points, sdf and weights; with `centres` False not in gamma.
     """
     _check(lattice, points, weights)

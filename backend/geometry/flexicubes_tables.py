@@ -20,7 +20,8 @@ class CubeTables:
         pinched_face: [256] int64, the face (2 axis + side) that one loop passes twice, or -1.
         edge_corners: [12, 2] int64, `CUBE_EDGES`.
         quad_edges: [3, 4] int64, for a grid edge along each axis its number in the four cubes around it.
-        quad_offsets: [3, 4, 3] int64, those cubes' lowest corners relative to the edge's base point, counter-clockwise seen from the axis' tip.
+        quad_offsets: [3, 4, 3] int64, those cubes' lowest corners relative to the edge's base point, counter-clockwise seen from the
+            axis' tip.
     """
 
     loop_of_edge: Tensor
@@ -42,8 +43,8 @@ def face_corners(face: int) -> tuple[int, int, int, int]:
 def crossing_loops(case: int, turned_face: int = -1) -> tuple[list[int], int]:
     """Join the crossing edges of one corner pattern across the cube's faces into loops, the borders of the surface's pieces.
 
-    A face with two crossings joins them. On a face with four, the two beside each inside corner are joined: the rule looks only at the face,
-    so both its cubes agree. On `turned_face` it is the two beside each outside corner.
+    A face with two crossings joins them. On a face with four, the two beside each inside corner are joined: the rule looks only at the
+    face, so both its cubes agree. On `turned_face` it is the two beside each outside corner.
 
     Args:
         case: bit b set where corner b is inside.

@@ -57,28 +57,28 @@ class SignedDistanceGrid(nn.Module):
         """A grid that starts as the solid a field describes, such as a visual hull.
 
         Args:
-            field: [R, R, R] how far each voxel is inside, 0 to 1, indexed x, y, z; the voxels fill [-half_extent, half_extent]^3, so the first
-                centre lies half a voxel within. At least one must be 0.5 or more.
+            field: [R, R, R] how far each point is inside, 0 to 1, indexed x, y, z; the first points lie on -half_extent, the last on
+                half_extent. At least one must be 0.5 or more.
             cells: cubes along one side.
             method: how the surface is read.
             half_extent: of the lattice.
 
         Returns:
-            A grid on the field's device whose zero level runs between the voxels below and above 0.5.
+            A grid on the field's device whose zero level runs midway between the points below and above 0.5.
         """
         solid = field.detach().cpu().numpy() >= 0.5
         if solid.ndim != 3 or len(set(solid.shape)) != 1 or not solid.any():
             raise ValueError(
-                f"field {tuple(field.shape)} with {solid.sum()} voxels inside; expected [R, R, R] and at least one"
+                f"field {tuple(field.shape)} with {solid.sum()} points inside; expected [R, R, R] and at least one"
             )
         solid = np.pad(solid, 1)
-        voxels = ndimage.distance_transform_edt(~solid) - ndimage.distance_transform_edt(solid)
-        voxels -= 0.5 * np.sign(voxels)  # to the voxels' faces, not to the next voxel's centre
+        steps = ndimage.distance_transform_edt(~solid) - ndimage.distance_transform_edt(solid)
+        steps -= 0.5 * np.sign(steps)  # to half way between the points, not to the next one
         grid = cls(cells, method, half_extent, field.device)
-        size = field.shape[0]
-        distance = torch.from_numpy(voxels).to(grid.rest) * (cells / size)
-        scale = half_extent * (size + 2) / size
-        grid._begin(_trilinear(distance, grid.rest / scale, align_corners=False))
+        gaps = field.shape[0] - 1
+        distance = torch.from_numpy(steps).to(grid.rest) * (cells / gaps)
+        padded_extent = half_extent * (gaps + 2) / gaps
+        grid._begin(_trilinear(distance, grid.rest / padded_extent))
         return grid
 
     @property
@@ -120,15 +120,18 @@ class SignedDistanceGrid(nn.Module):
         return 2.0 * F.softplus(closed.index_select(0, ends).abs()).mean()
 
     def refined(self, cells: int) -> SignedDistanceGrid:
-        """The same shape on a lattice of `cells`: distances resampled where the displaced points were, offsets and weights neutral again."""
+        """The same shape on a lattice of `cells`; offsets and weights are neutral again.
+
+        The distances are resampled trilinearly, each new point reading the lattice where displacement had carried it from.
+        """
         finer = SignedDistanceGrid(cells, self._method(), self.half_extent, self.rest.device)
         side = self.lattice.side
         with torch.no_grad():
             shift = (self.points() - self.rest).view(side, side, side, 3)
             query = finer.rest
             for _ in range(3):  # the point of the undisplaced lattice that was carried here
-                query = finer.rest - _trilinear(shift, query / self.half_extent, align_corners=True)
-            values = _trilinear(self.lattice.closed(self.sdf).view(side, side, side), query / self.half_extent, True)
+                query = finer.rest - _trilinear(shift, query / self.half_extent)
+            values = _trilinear(self.lattice.closed(self.sdf).view(side, side, side), query / self.half_extent)
             finer._begin(values * (cells / self.cells))
         return finer
 
@@ -156,9 +159,9 @@ class SignedDistanceGrid(nn.Module):
         return "tetrahedra" if self.weights is None else "flexicubes"
 
 
-def _trilinear(values: Tensor, where: Tensor, align_corners: bool) -> Tensor:
-    """[N] or [N, C] of `values` ([R, R, R] or [R, R, R, C], indexed x, y, z) at `where` ([N, 3], the cube is [-1, 1]^3)."""
+def _trilinear(values: Tensor, where: Tensor) -> Tensor:
+    """[N] or [N, C] of `values` ([R, R, R] or [R, R, R, C], indexed x, y, z) at `where` ([N, 3]; the points fill [-1, 1]^3)."""
     volume = values.view(*values.shape[:3], -1).permute(3, 0, 1, 2).unsqueeze(0)
     places = where.flip(1).view(1, 1, 1, -1, 3)  # grid_sample names the last axis first
-    sampled = F.grid_sample(volume, places, mode="bilinear", padding_mode="border", align_corners=align_corners)
+    sampled = F.grid_sample(volume, places, mode="bilinear", padding_mode="border", align_corners=True)
     return sampled.view(volume.shape[1], -1).t().reshape(-1, *values.shape[3:])

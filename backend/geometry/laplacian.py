@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 from torch import Tensor
 
 
@@ -90,9 +90,7 @@ class Preconditioner:
     def solve(self, values: Tensor) -> Tensor:
         """The [V, C] x with (I + strength L) x = values, to 1e-5 of their size. Differentiable in the values."""
         if values.shape[0] != self.diagonal.shape[0]:
-            raise ValueError(
-                f"values have shape {tuple(values.shape)}; the mesh has {self.diagonal.shape[0]} vertices"
-            )
+            raise ValueError(f"values have shape {tuple(values.shape)}; the mesh has {self.diagonal.shape[0]} vertices")
         return _Solve.apply(values, self)
 
     def solve_directly(self, values: Tensor) -> Tensor:
@@ -101,12 +99,12 @@ class Preconditioner:
             return conjugate_gradients(self, values)
         return torch.from_numpy(self._factors.solve(values.detach().double().numpy())).to(values.dtype)
 
-    def _factorise(self) -> splu:
+    def _factorise(self) -> SuperLU:
         count = self.diagonal.shape[0]
         low, high = self.neighbours.edges.numpy().T
         joined = np.full(2 * low.shape[0], -self.strength)
         matrix = sparse.coo_array((joined, (np.r_[low, high], np.r_[high, low])), (count, count))
-        diagonal = sparse.dia_array((self.diagonal.double().numpy().T, [0]), (count, count))
+        diagonal = sparse.diags_array(self.diagonal[:, 0].double().numpy())
         # the matrix is symmetric and diagonally dominant: no pivoting, and an ordering for its own pattern
         options = {"SymmetricMode": True}
         return splu((matrix + diagonal).tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)

@@ -9,7 +9,7 @@ from backend.geometry.laplacian import Preconditioner
 
 
 class ParameterisedPositions(nn.Module):
-    """Vertex positions x optimised through u = (I + strength L) x (Nicolet et al. 2021): steps are smooth, and no Laplacian weight is needed.
+    """Vertex positions x optimised through u = (I + strength L) x (Nicolet et al. 2021): steps are smooth, no Laplacian weight is tuned.
 
     Optimise `differential` with `UniformAdam`.
 

@@ -86,7 +86,7 @@ def tetrahedra_tables(device: torch.device) -> TetrahedraTables:
 def extract(lattice: Lattice, points: Tensor, sdf: Tensor) -> Surface:
     """Marching tetrahedra (Shen et al. 2021, "DMTet"): the zero level of a signed distance grid, one vertex a crossed edge.
 
-    On an edge with ends i and j the vertex is (s_i x_j - s_j x_i) / (s_i - s_j), its equation 3. Each cube is cut into six tetrahedra.
+    On an edge with ends i and j the vertex is (s_i x_j - s_j x_i) / (s_i - s_j). Each cube is cut into six tetrahedra.
 
     Args:
         lattice: the grid.
