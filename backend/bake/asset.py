@@ -73,4 +73,6 @@ def _crowded(unwrapped: Unwrapped) -> tuple[str, ...]:
     if unwrapped.coverage >= 0.2:
         return ()
     share = f"{100 * unwrapped.coverage:.0f} %"
-    return (f"only {share} of the texture carries surface ({unwrapped.charts} charts); a larger texture keeps its detail",)
+    return (
+        f"only {share} of the texture carries surface ({unwrapped.charts} charts); a larger texture keeps its detail",
+    )

@@ -18,9 +18,7 @@ GRAZING = 0.1  # least cosine between the surface and the line of sight: a flatt
 STIFFNESS = 1e-3  # how much a value that was seen gives way to its neighbours
 
 
-def seen_texels(
-    engine: Engine, mesh: Mesh, texels: Texels, cameras: Cameras, canvas: tuple[int, int]
-) -> Tensor:
+def seen_texels(engine: Engine, mesh: Mesh, texels: Texels, cameras: Cameras, canvas: tuple[int, int]) -> Tensor:
     """Which texels at least one view sees, neither hidden, nor at a grazing angle, nor beyond the image's edge.
 
     Each view's depth is rasterised at the size given, and only texels that no earlier view saw are looked up in it.
@@ -83,8 +81,8 @@ def _spread(values: np.ndarray, mass: np.ndarray, mesh: Mesh, elsewhere: np.ndar
     faces = mesh.faces.cpu().numpy().astype(np.int64)
     edges = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
     count = len(values)
-    joined = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    joined = (joined + joined.T).tocsc()
+    one_way = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count)).tocsc()
+    joined = one_way + one_way.T
     degree = np.asarray(joined.sum(1)).ravel()
     known = np.minimum(mass, 1.0)
     piece = connected_components(joined, directed=False)[1]
