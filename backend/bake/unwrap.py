@@ -19,6 +19,7 @@ from backend.bake.flat_charts import flat_charts
 from backend.geometry.mesh import Mesh
 
 MOST_OVERLAP = 0.01  # of the covered texels; an atlas that overlaps more is not used
+MOST_LOST = 1e-3  # of the surface; an atlas that leaves out more is not used
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds `backend`
 
 
@@ -50,6 +51,8 @@ class UnwrapJob:
         self._mesh, self._size, self._padding, self._seconds = mesh, texture_size, padding, seconds
         self._vertices = mesh.vertices.detach().cpu().numpy().astype(np.float32)
         self._faces = mesh.faces.cpu().numpy()
+        if not np.isfinite(self._vertices).all():
+            raise ValueError("unwrap: the mesh has positions that are not finite")
         self._folder = tempfile.TemporaryDirectory(prefix="unrender-unwrap-")
         source = Path(self._folder.name) / "mesh.npz"
         np.savez(
@@ -118,12 +121,13 @@ class UnwrapJob:
         uvs, uv_faces = arrays["uv"].astype(np.float32), arrays["corner"].astype(np.int32)
         if uv_faces.shape != self._faces.shape or (arrays["vertex"][uv_faces] != self._faces).any():
             return Unwrapped(self._mesh, 0, 0.0, "xatlas", "xatlas changed the faces")
-        edge = uvs[uv_faces]
-        first, second = edge[:, 1] - edge[:, 0], edge[:, 2] - edge[:, 0]
-        if (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]).sum() > 0:
-            uvs = uvs * np.float32([1, -1]) + np.float32(
-                [0, 1]
-            )  # seen from outside, v up, charts are counter-clockwise
+        area = _signed_areas(uvs[uv_faces])
+        if area.sum() > 0:  # seen from outside, v up, charts shall be counter-clockwise
+            uvs, area = np.stack([uvs[:, 0], 1.0 - uvs[:, 1]], axis=1), -area
+        lost = area == 0
+        if _areas(self._vertices[self._faces])[lost].sum() > MOST_LOST * _areas(self._vertices[self._faces]).sum():
+            return Unwrapped(self._mesh, 0, 0.0, "xatlas", f"xatlas left {int(lost.sum())} triangles out")
+        uv_faces = _borrow(uv_faces, self._faces, lost)
         coverage = texel_coverage(uvs[uv_faces], self._size)
         reason = f"{coverage.overlap:.1%} of xatlas's texels overlap" if coverage.overlap > MOST_OVERLAP else ""
         return Unwrapped(self._with(uvs, uv_faces), int(arrays["charts"]), coverage.share, "xatlas", reason)
@@ -157,6 +161,23 @@ def unwrap(mesh: Mesh, texture_size: int, padding: int = 4, seconds: float = 60.
     """Give a mesh texture coordinates, within `seconds` and a little; see `start_unwrap`."""
     with start_unwrap(mesh, texture_size, padding, seconds) as job:
         return job.result()
+
+
+def _signed_areas(corners: np.ndarray) -> np.ndarray:
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+
+
+def _areas(corners: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+
+
+def _borrow(uv_faces: np.ndarray, faces: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """Needles xatlas packs nowhere take the coordinates that their vertices have in other triangles."""
+    known = np.full(int(faces.max()) + 1, -1, np.int32)
+    known[faces[~lost]] = uv_faces[~lost]
+    offered = known[faces]
+    return np.where(lost[:, None] & (offered >= 0), offered, uv_faces)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

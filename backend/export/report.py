@@ -21,8 +21,8 @@ from backend.export.report_style import STYLE
 from backend.loss.metrics import mean
 
 LONG_SIDE = 512  # of the pictures shown, in pixels
-PICTURES = 12  # most views shown; the table lists all
-DIFFERENCE_TOP = 0.25  # mean absolute difference that takes the ramp's last colour
+PICTURES = 8  # most views shown; the table lists all
+DIFFERENCE_TOP = 0.15  # mean absolute difference that takes the ramp's last colour
 
 Curve = Sequence[tuple[int, Mapping[str, float], float | None]]
 
@@ -151,7 +151,7 @@ def _views(report: Report) -> str:
     ramp = _image(np.repeat(_ramp(np.linspace(0, 1, 160)[None]), 4, 0), "difference ramp", png=True)
     return (
         f"<h2>{kind}</h2><p class='quiet'>{count} view{'s' if count > 1 else ''}; {told}."
-        f" Colours are sRGB over white.</p>"
+        f" Colors are sRGB over white.</p>"
         f'<div class="ramp">Difference 0 {ramp} {DIFFERENCE_TOP:g} and more</div>'
         '<div class="triple heads"><span>Photo</span><span>Render</span><span>Difference</span></div>'
         f"{rows}{_view_table(report)}"
@@ -159,13 +159,14 @@ def _views(report: Report) -> str:
 
 
 def _view(one: Comparison) -> str:
-    pictures = (one.photo, one.render, difference_picture(one.photo, one.render))
-    images = "".join(
-        _image(picture, f"{kind} of {one.name}") for kind, picture in zip(("photo", "render", "difference"), pictures)
+    images = (
+        _image(one.photo, f"photo of {one.name}")
+        + _image(one.render, f"render of {one.name}")
+        + _image(difference_picture(one.photo, one.render), f"difference of {one.name}")
     )
-    figures = f"PSNR {one.psnr:.2f} dB · SSIM {one.ssim:.3f}" + (
-        f" · LPIPS {one.lpips:.3f}" if one.lpips is not None else ""
-    )
+    figures = f"PSNR {one.psnr:.2f} dB · SSIM {one.ssim:.3f}"
+    if one.lpips is not None:
+        figures += f" · LPIPS {one.lpips:.3f}"
     return (
         f'<figure class="view"><div class="triple">{images}</div>'
         f"<figcaption><b>{escape(one.name)}</b><span>{figures}</span></figcaption></figure>"
@@ -193,7 +194,7 @@ def _view_table(report: Report) -> str:
 def _maps(asset: Asset) -> str:
     images = texture_images(asset.maps)
     captions = {
-        "base_color": "Base colour",
+        "base_color": "Base color",
         "roughness": "Roughness",
         "metallic": "Metallic",
         "normal": "Normal, tangent space, +Y",
@@ -281,7 +282,7 @@ def _image(picture: Tensor | np.ndarray, text: str, long_side: int = LONG_SIDE, 
 
 
 def _words(name: str) -> str:
-    text = name.replace("_", " ")
+    text = name.replace("_", " ").replace("sdf", "SDF")
     return text[:1].upper() + text[1:]
 
 
@@ -293,7 +294,7 @@ def _duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = int(seconds // 60)
-    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes}:{int(seconds % 60):02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
 
 
 def _finite(value: float | None) -> float | None:

@@ -16,11 +16,12 @@ p { margin: 4px 0 16px; max-width: 72ch; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 28px 0 0; padding: 0; }
 .figures div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .figures dt { color: var(--quiet); font-size: 13px; }
-.figures dd { margin: 2px 0 0; font-size: 24px; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
+.figures dd { margin: 2px 0 0; font-size: 24px; letter-spacing: -0.01em; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
 .figures dd small { font-size: 14px; color: var(--quiet); letter-spacing: 0; }
 .warnings { margin: 28px 0 0; padding: 14px 18px 14px 36px; border-radius: 10px; background: var(--warn-back); color: var(--warn); }
 .triple { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8px; margin: 0 0 6px; }
-.triple img, .maps img, .light img { width: 100%; display: block; border-radius: 6px; border: 1px solid var(--line); }
+.triple img, .maps img, .light img { width: 100%; height: auto; display: block; border-radius: 6px; border: 1px solid var(--line); }
 .view { margin: 0 0 24px; }
 .view figcaption { display: flex; justify-content: space-between; gap: 16px; font-size: 14px; font-variant-numeric: tabular-nums; }
 .view figcaption b { color: var(--ink); font-weight: 600; overflow-wrap: anywhere; }
