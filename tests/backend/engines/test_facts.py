@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+from backend.engines.facts import engine_facts
+
+
+def test_builtin_is_there_with_its_version_and_where_it_runs():
+    builtin, *others = engine_facts()
+    assert builtin.name == "builtin" and builtin.available and builtin.reason.startswith("runs on the CPU")
+    assert builtin.version and builtin.licence == "Apache-2.0"
+    assert [fact.name for fact in others] == ["nvdiffrast", "tinycudann"]
+    assert others[0].licence == "research and evaluation only"
+
+
+def test_a_package_that_cannot_load_is_told_with_its_reason_and_breaks_nothing(tmp_path, monkeypatch):
+    (tmp_path / "tinycudann.py").write_text("raise OSError('no GPU was found\\nand more')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tinycudann", raising=False)
+    fact = engine_facts()[2]
+    assert (fact.available, fact.reason) == (False, "OSError: no GPU was found")
+
+
+def test_importing_the_module_loads_no_engine():
+    code = "import sys, backend.engines.facts; print([m for m in ('torch', 'warp', 'nvdiffrast') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
