@@ -89,11 +89,14 @@ def check(interpreter: Path, root: Path, seconds: float = CHECK_SECONDS) -> Read
     facts = _last_object(done.stdout)
     if done.returncode == 0:
         return Readiness(True, "The backend is ready.", facts)
-    said = str(facts.get("message") or "").strip() or next(
-        (line for line in reversed(done.stderr.splitlines()) if line.strip()), f"exit status {done.returncode}"
-    )
-    hint = str(facts.get("hint") or "")
-    return Readiness(False, f"The backend is not ready: {said}" + (f" {hint}" if hint else ""), facts)
+    missing = [check for check in facts.get("checks", ()) if check.get("state") == "missing"]
+    said = "; ".join(f"{check['name']}: {check['value']}" for check in missing) or str(facts.get("message") or "")
+    hint = next((check["hint"] for check in missing if check.get("hint")), str(facts.get("hint") or ""))
+    if not said:
+        said = next(
+            (line for line in reversed(done.stderr.splitlines()) if line.strip()), f"exit status {done.returncode}"
+        )
+    return Readiness(False, f"The backend is not ready. {said}" + (f". {hint}" if hint else ""), facts)
 
 
 def _last_object(output: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ SENSOR = 36.0  # mm across the image's width
 
 @dataclass(frozen=True)
 class StoredCamera:
-    """One entry of a cameras.json or transforms.json, in pixels; `pose` is camera to world."""
+    """One entry of a result's cameras.json, in pixels; `pose` is camera to world, in the scene's units."""
 
     name: str
     split: str
@@ -30,22 +30,21 @@ class StoredCamera:
 
 
 def read(path: Path) -> list[StoredCamera]:
-    """All cameras of the file; RequestError where it cannot be used."""
+    """All cameras of a cameras.json; RequestError where it cannot be used."""
     try:
-        frames = json.loads(path.read_text(encoding="utf-8"))["frames"]
         return [
             StoredCamera(
-                name=Path(frame["file_path"]).stem,
-                split=frame.get("split", "train"),
-                width=int(frame["w"]),
-                height=int(frame["h"]),
-                fx=float(frame["fl_x"]),
-                fy=float(frame.get("fl_y", frame["fl_x"])),
-                cx=float(frame["cx"]),
-                cy=float(frame["cy"]),
-                pose=Matrix(frame["transform_matrix"]),
+                name=Path(entry["name"]).stem,
+                split=entry["split"],
+                width=int(entry["width"]),
+                height=int(entry["height"]),
+                fx=float(entry["fx"]),
+                fy=float(entry["fy"]),
+                cx=float(entry["cx"]),
+                cy=float(entry["cy"]),
+                pose=Matrix(entry["camera_to_world"]),
             )
-            for frame in frames
+            for entry in json.loads(path.read_text(encoding="utf-8"))["cameras"]
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{path} cannot be read as cameras: {error!r}", code="result-unreadable") from error

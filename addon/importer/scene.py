@@ -28,36 +28,29 @@ def add(
     Raises:
         RequestError: a file cannot be used; `bpy.data` is then as it was.
     """
-    files = _by_file_name(result)
-    textures = {kind: files[f"{kind}.png"] for kind in TEXTURES if f"{kind}.png" in files}
-    stored = cameras.read(files["cameras.json"]) if with_cameras and "cameras.json" in files else []
+    files = result.files
+    textures = {kind: result.path(kind) for kind in TEXTURES if kind in files}
+    stored = cameras.read(result.path("cameras")) if with_cameras and "cameras" in files else []
     with _all_or_nothing(scene):
         collection = bpy.data.collections.new(name)
         scene.collection.children.link(collection)
-        if "mesh.npz" in files:
-            data = mesh.build(name, mesh.read(files["mesh.npz"]))
+        if "arrays" in files:
+            data = mesh.build(name, mesh.read(result.path("arrays")))
             data.materials.append(material.build(name, textures))
             collection.objects.link(bpy.data.objects.new(name, data))
-        elif "mesh.glb" in files:
-            _add_gltf(files["mesh.glb"], collection)
         else:
-            raise contract.RequestError(f"{result.folder} has neither mesh.npz nor mesh.glb", code="result-incomplete")
+            _add_gltf(result.path("mesh"), collection)
         if stored:
             group = bpy.data.collections.new(f"{name} Cameras")
             collection.children.link(group)
             for camera in stored:
                 group.objects.link(cameras.build(camera))
-        if with_world and "environment.exr" in files:
-            lit = world.build(f"{name} Light", files["environment.exr"])
+        if with_world and "environment" in files:
+            lit = world.build(f"{name} Light", result.path("environment"))
             if scene.world is not None:
                 scene.world.use_fake_user = True
             scene.world = lit
     return collection
-
-
-def _by_file_name(result: contract.Result) -> dict[str, Path]:
-    assert result.folder is not None
-    return {Path(relative).name: result.folder / relative for relative in result.files.values()}
 
 
 def _add_gltf(path: Path, collection: bpy.types.Collection) -> None:
