@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,22 +12,20 @@ from torch import Tensor
 
 from backend.contract import Event, MeshUpdate, Preview, Progress
 from backend.dataset.views import Similarity, Views
-from backend.engines.interface import Engine
 from backend.export.images import write_png
 from backend.job import Job
 from backend.light.environment import EnvironmentLight
-from backend.loss.metrics import encode_over_white, psnr
+from backend.loss.metrics import encode_over_white
 from backend.optimise.checkpoint import save_checkpoint
 from backend.optimise.fit import Fit
 from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
-from backend.render.renderer import render
+from backend.render.renderer import Renderer
 
 _EVERY_PROGRESS = 0.5  # seconds
 _EVERY_CHECKPOINT = 30.0
-_FIRST_PREVIEW, _EVERY_PREVIEW = 5.0, 20.0  # seconds; a preview costs about as much as a step
+_FIRST_PREVIEW, _EVERY_PREVIEW = 5.0, 20.0  # a preview costs about as much as a step
 _MEANINGFUL = 20  # steps after which the first mesh is worth a look
-_SHARE = {"shape": 0.55, "refine": 0.45}  # of the time left, before a stage has told its own pace
 
 
 class Watch:
@@ -32,6 +33,8 @@ class Watch:
 
     Attributes:
         curves: stage -> list of (step, losses by name, PSNR), for the report.
+        timings: part of the run -> seconds, earlier parts of a resumed run included.
+        warnings: what was told so far.
     """
 
     def __init__(
@@ -41,27 +44,24 @@ class Watch:
         views: Views,
         similarity: Similarity,
         light: EnvironmentLight,
-        engine: Engine,
+        renderer: Renderer,
     ) -> None:
-        self.job, self.emit, self.views, self.similarity, self.light, self.engine = (
-            job,
-            emit,
-            views,
-            similarity,
-            light,
-            engine,
-        )
+        self.job, self.emit, self.views, self.similarity = job, emit, views, similarity
+        self.light, self.renderer = light, renderer
         self.curves: dict[str, list[tuple[int, dict[str, float], float | None]]] = {}
-        self.later: dict[str, int] = {}  # stage -> steps of stages still to come
-        self._started = self._told = self._saved = time.monotonic()
+        self.timings: dict[str, float] = {}
+        self.warnings: list[str] = []
         self._pictured = time.monotonic() - _EVERY_PREVIEW + _FIRST_PREVIEW
-        self._first_step = 0
+        self._began = self._told = self._saved = time.monotonic()
+        self._first_step = self._later_steps = 0
+        self._earlier = 0.0
+        self._pace = 0.0
 
-    def begin(self, fit: ShapeFit | RefineFit, later_steps: int) -> None:
-        """A stage begins (or goes on after a resume); `later_steps` are those of the stages after it."""
-        self._started, self._first_step = time.monotonic(), fit.step
-        self._saved = time.monotonic()
-        self._later_steps = later_steps
+    def begin(self, fit: Fit, later_steps: int) -> None:
+        """A stage begins, or goes on after a resume; `later_steps` are those of the stages after it."""
+        self._began = self._saved = time.monotonic()
+        self._first_step, self._later_steps = fit.step, later_steps
+        self._earlier = self.timings.get(fit.name, 0.0)
         self.curves.setdefault(fit.name, [])
 
     def on_step(self, fit: Fit, terms: Mapping[str, Tensor]) -> bool:
@@ -72,47 +72,64 @@ class Watch:
             self._tell(fit, terms, now)
         stopping = self.job.cancelled()
         if stopping or now - self._saved > _EVERY_CHECKPOINT:
-            self._saved = now
-            self.save(fit)
+            self._save(fit)
         if now - self._pictured > _EVERY_PREVIEW and fit.step >= _MEANINGFUL:
-            self._pictured = now
-            self.show(fit)
+            self._show(fit)
+            self._pictured = time.monotonic()
         return not stopping
 
-    def save(self, fit: Fit) -> None:
-        """Write the stage's checkpoint."""
-        save_checkpoint(self.job.state / f"{fit.name}.pt", {**fit.state(), "curve": self.curves.get(fit.name, [])})
+    def end(self, fit: Fit) -> None:
+        """A stage reached its end."""
+        self._save(fit)
 
-    def show(self, fit: Fit) -> None:
+    def time_left(self, steps: int) -> float | None:
+        """Seconds that `steps` steps will take at the last pace, None before there was one."""
+        return self._pace * steps or None
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run must not forget."""
+        return {"curves": self.curves, "timings": self.timings}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.curves, self.timings = dict(state["curves"]), {**state["timings"], "views": self.timings["views"]}
+
+    def memory(self, device: torch.device) -> dict[str, float]:
+        """Peak memory of this process so far, in gigabytes (10^9 bytes): of the machine, and of the GPU where one is used."""
+        unit = 1 if sys.platform == "darwin" else 1024
+        found = {"memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+        if device.type != "cpu":
+            found["gpu_memory_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
+        return found
+
+    def _save(self, fit: Fit) -> None:
+        self._saved = time.monotonic()
+        self.timings[fit.name] = self._earlier + self._saved - self._began
+        save_checkpoint(self.job.state / f"{fit.name}.pt", {**fit.state(), **self.state()})
+
+    def _tell(self, fit: Fit, terms: Mapping[str, Tensor], now: float) -> None:
+        losses = {name: float(term) for name, term in terms.items()}
+        value = losses.pop("psnr", None)
+        self._pace = (now - self._began) / max(1, fit.step - self._first_step)
+        eta = self._pace * (fit.steps - fit.step + self._later_steps)
+        self.curves[fit.name].append((fit.step, losses, value))
+        self.emit(Progress(stage=fit.name, step=fit.step, steps=fit.steps, eta=eta, losses=losses, psnr=value))
+
+    def _show(self, fit: Fit) -> None:
         """A picture (photo, render, difference) of the first view, and the present mesh in the scene's own units."""
         assert isinstance(fit, (ShapeFit, RefineFit))
         view = self.views.select(torch.zeros(1, dtype=torch.int64, device=self.views.images.device))
+        height, width = view.cameras.sizes[0].tolist()
         with torch.no_grad():
-            built = fit.surface()
-            surface = built[0] if isinstance(built, tuple) else built
-            frame = render(self.engine, surface, fit.material, self.light.prefiltered(), view.cameras, view.canvas)
+            light = self.light.prefiltered()
+            frame = self.renderer.render(fit.surface(), fit.material, light, view.cameras, view.canvas)
             photo, ours = encode_over_white(view.images[0].float()), encode_over_white(frame.image[0])
-        strip = torch.cat([photo, ours, (photo - ours).abs()], 1)
+        strip = torch.cat([picture[:height, :width] for picture in (photo, ours, (photo - ours).abs())], 1)
         name = f"{fit.name}-{fit.step:06d}"
         write_png(self.job.preview / f"{name}.png", strip)
         self.emit(Preview(path=f"preview/{name}.png", stage=fit.name, step=fit.step))
         mesh = fit.mesh()
-        path = self.job.preview / f"{name}.npz"
         vertices = self.similarity.to_scene(mesh.vertices).cpu().numpy()
-        np.savez(path, vertices=vertices, faces=mesh.faces.cpu().numpy())
-        self.emit(MeshUpdate(path=f"preview/{name}.npz", stage=fit.name, step=fit.step, triangles=mesh.faces.shape[0]))
-
-    def _tell(self, fit: Fit, terms: Mapping[str, Tensor], now: float) -> None:
-        losses = {name: float(term) for name, term in terms.items()}
-        done = max(1, fit.step - self._first_step)
-        pace = (now - self._started) / done
-        eta = pace * (fit.steps - fit.step + self._later_steps)
-        value = losses.pop("psnr", None)
-        self.curves.setdefault(fit.name, []).append((fit.step, losses, value))
-        self.emit(Progress(stage=fit.name, step=fit.step, steps=fit.steps, eta=eta, losses=losses, psnr=value))
-
-
-def batch_psnr(image: Tensor, reference: Tensor, valid: Tensor) -> Tensor:
-    """PSNR (dB) of a step's own views, sRGB-encoded over white; a scalar without gradient."""
-    with torch.no_grad():
-        return psnr(encode_over_white(image), encode_over_white(reference), valid)
+        np.savez(self.job.preview / f"{name}.npz", vertices=vertices, faces=mesh.faces.cpu().numpy())
+        triangles = mesh.faces.shape[0]
+        self.emit(MeshUpdate(path=f"preview/{name}.npz", stage=fit.name, step=fit.step, triangles=triangles))

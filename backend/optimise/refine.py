@@ -116,7 +116,8 @@ class RefineFit:
             self.adjacency,
             self.start.uvs,
             self.start.uv_faces,
-            *self.frames,
+            self.frames[0],
+            self.frames[1],
         )
 
     def mesh(self) -> Mesh:

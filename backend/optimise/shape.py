@@ -82,7 +82,7 @@ class ShapeFit:
         index = batch(len(self.views), self.settings.views_per_step, self.step, self.seed, self.name).to(device)
         chosen = self.scaled.select(index)
         reference, valid = chosen.images.float(), chosen.valid()
-        surface, regularity = self.surface()
+        surface, regularity = self._extract()
         light = self.light.prefiltered()
         frame = self.renderer.render(surface, self.material, light, chosen.cameras, chosen.canvas)
 
@@ -100,7 +100,11 @@ class ShapeFit:
         self._descend(weighted(terms, self._weights()))
         return {name: term.detach() for name, term in terms.items()} | {"psnr": psnr_of(frame.image, reference, valid)}
 
-    def surface(self) -> tuple[Surface, Tensor]:
+    def surface(self) -> Surface:
+        """The present surface, as the renderer draws it."""
+        return self._extract()[0]
+
+    def _extract(self) -> tuple[Surface, Tensor]:
         """The present surface, and FlexiCubes' spread. A surface that vanished is put back first."""
         extracted = self.grid.surface()
         if extracted.is_empty:

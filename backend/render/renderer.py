@@ -21,7 +21,7 @@ class Surface:
     Attributes:
         vertices: [V, 3] positions.
         faces: [T, 3] int32.
-        normals: [V, 3] smooth unit normals, indexed by `faces`.
+        normals: [V, 3] smooth unit normals, indexed by `faces`; or [L, 3], indexed by `normal_faces`.
         adjacency: [T, 3] int32 from `engines.adjacency.edge_adjacency(faces)`.
         uvs, uv_faces: [U, 2] and [T, 3] int32 texture coordinates (v down), or None.
         tangents, tangent_faces: [K, 4] (xyz, sign) and [T, 3] int32 MikkTSpace frames, or None.
@@ -35,6 +35,7 @@ class Surface:
     uv_faces: Tensor | None = None
     tangents: Tensor | None = None
     tangent_faces: Tensor | None = None
+    normal_faces: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,12 @@ def covered_pixels(engine: Engine, surface: Surface, raster: Raster, cameras: Ca
     index = (flat_triangle >= 0).nonzero().squeeze(1)
     triangle = flat_triangle[index]
     barycentric = raster.barycentric.reshape(-1, 4)[index]
-    attributes = torch.cat([surface.vertices, surface.normals], -1)
-    position, normal = engine.interpolate(attributes, surface.faces, barycentric, triangle).split(3, -1)
+    if surface.normal_faces is None:
+        attributes = torch.cat([surface.vertices, surface.normals], -1)
+        position, normal = engine.interpolate(attributes, surface.faces, barycentric, triangle).split(3, -1)
+    else:
+        position = engine.interpolate(surface.vertices, surface.faces, barycentric, triangle)
+        normal = engine.interpolate(surface.normals, surface.normal_faces, barycentric, triangle)
     image = index // (raster.triangle.shape[1] * raster.triangle.shape[2])
     eye = cameras.camera_to_world[:, :3, 3][image]
     uv = tangent = footprint = None

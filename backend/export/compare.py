@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import torch
+
+from backend.dataset.views import Views
+from backend.export.report import Comparison
+from backend.light.environment import PrefilteredLight
+from backend.loss.metrics import Lpips, encode_over_white, psnr, ssim
+from backend.render.renderer import Material, Renderer, Surface
+
+
+def compare_views(
+    renderer: Renderer,
+    surface: Surface,
+    material: Material,
+    light: PrefilteredLight,
+    views: Views,
+    lpips: Lpips | None = None,
+) -> tuple[Comparison, ...]:
+    """Render each view and hold it against its photograph.
+
+    Args:
+        renderer, surface, material, light: what is rendered.
+        views: N views on the same device.
+        lpips: perceptual distance of two [H, W, 3] pictures, or None to leave it out.
+
+    Returns:
+        N comparisons, pictures on the CPU, in the order of the views.
+    """
+    found = []
+    for index, name in enumerate(views.names):
+        one = views.select(torch.tensor([index], device=views.images.device))
+        height, width = one.cameras.sizes[0].tolist()
+        with torch.no_grad():
+            image = renderer.render(surface, material, light, one.cameras, one.canvas).image[0, :height, :width]
+            ours, photo = encode_over_white(image), encode_over_white(one.images[0, :height, :width].float())
+        found.append(
+            Comparison(
+                name,
+                photo.cpu(),
+                ours.cpu(),
+                psnr=float(psnr(ours, photo)),
+                ssim=float(ssim(ours, photo)) if min(height, width) >= 11 else float("nan"),
+                lpips=lpips(ours, photo) if lpips is not None else None,
+            )
+        )
+    return tuple(found)

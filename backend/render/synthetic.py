@@ -1,0 +1,124 @@
+"""Views of a known asset, rendered by our own renderer: the truth is known, so every stage can be judged against it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from backend.dataset.image_file import resize_area
+from backend.dataset.mesh_file import SurfaceMaps, TexturedMesh
+from backend.dataset.normalise import similarity_of
+from backend.dataset.views import Cameras, Dataset, Views
+from backend.engines.adjacency import edge_adjacency
+from backend.geometry.mesh import Mesh
+from backend.geometry.normals import vertex_normals
+from backend.geometry.tangents import tangents
+from backend.light.environment import EnvironmentLight
+from backend.material.channels import LEAST_ROUGHNESS, MaterialMaps, MaterialSample, flat_normal
+from backend.render.renderer import Pixels, Renderer, Surface
+
+_FIELD_OF_VIEW = math.radians(40.0)
+_DISTANCE = 3.6  # from the middle of the normalised box: its whole diagonal stays in the picture
+_TEST_SHARE = 0.2  # views held out, of those that are fitted
+_SUPERSAMPLING = 2  # per axis: the photograph is sharper than what is fitted to it
+_GOLDEN_ANGLE = math.pi * (3.0 - math.sqrt(5.0))
+
+
+def reference_dataset(
+    renderer: Renderer, asset: TexturedMesh, light: EnvironmentLight, resolution: int, count: int
+) -> Dataset:
+    """Render a known asset from cameras spread evenly over a sphere around it.
+
+    Args:
+        renderer: draws.
+        asset: in its own units, Z up.
+        light: environment, on the device of the run.
+        resolution: side of the square images in pixels.
+        count: views to fit; a fifth as many more are held out, from directions between them.
+
+    Returns:
+        A dataset on the CPU, float16.
+    """
+    device = light.log_texels.device
+    low, high = asset.vertices.amin(0), asset.vertices.amax(0)
+    similarity = similarity_of(low, high)
+    vertices = similarity.to_normalised(asset.vertices).to(device)
+    surface = asset_surface(asset, vertices)
+    maps = same_size(asset.maps, max(asset.maps.base_color.shape[:2]))
+    stacked = torch.cat([maps.base_color, maps.roughness, maps.metallic, maps.normal], -1).to(device)
+
+    def material(pixels: Pixels) -> MaterialSample:
+        assert pixels.uv is not None
+        assert pixels.footprint is not None
+        level = (pixels.footprint + math.log2(stacked.shape[0])).clamp(min=0.0)
+        values = renderer.engine.texture_2d(stacked, pixels.uv, level, wrap=True)
+        normal = torch.nn.functional.normalize(values[:, 5:], dim=-1)
+        return MaterialSample(values[:, :3], values[:, 3:4], values[:, 4:5], normal)
+
+    held_out = max(1, round(_TEST_SHARE * count))
+    cameras = _sphere(count + held_out, resolution * _SUPERSAMPLING)
+    images = []
+    with torch.no_grad():
+        prefiltered = light.prefiltered()
+        for index in range(len(cameras)):
+            one = cameras.select(torch.tensor([index])).to(device)
+            canvas = (resolution * _SUPERSAMPLING, resolution * _SUPERSAMPLING)
+            image = renderer.render(surface, material, prefiltered, one, canvas).image
+            small = torch.nn.functional.avg_pool2d(image.permute(0, 3, 1, 2), _SUPERSAMPLING)
+            images.append(small.permute(0, 2, 3, 1)[0].half().cpu())
+    sizes = torch.div(cameras.sizes, _SUPERSAMPLING, rounding_mode="floor")
+    shrunk = Cameras(cameras.camera_to_world, cameras.intrinsics / _SUPERSAMPLING, sizes)
+    views = Views(tuple(f"view_{n:03d}" for n in range(len(cameras))), shrunk, torch.stack(images))
+    stride = len(cameras) / held_out
+    test = torch.tensor([int((n + 0.5) * stride) for n in range(held_out)])
+    train = torch.tensor([n for n in range(len(cameras)) if n not in set(test.tolist())])
+    return Dataset(views.select(train), views.select(test), similarity)
+
+
+def asset_surface(asset: TexturedMesh, vertices: Tensor) -> Surface:
+    """A textured mesh as the renderer draws it, its positions replaced by `vertices` [V, 3], on their device."""
+    device = vertices.device
+    mesh = Mesh(vertices, asset.faces.to(device), asset.uvs.to(device), asset.uv_faces.to(device))
+    smooth = vertex_normals(mesh.vertices, mesh.faces)
+    frames, frame_faces = tangents(mesh, smooth)
+    split = asset.normals is not None and asset.normal_faces is not None
+    return Surface(
+        vertices=mesh.vertices,
+        faces=mesh.faces,
+        normals=asset.normals.to(device) if split and asset.normals is not None else smooth,
+        adjacency=edge_adjacency(mesh.faces),
+        uvs=mesh.uvs,
+        uv_faces=mesh.uv_faces,
+        tangents=frames,
+        tangent_faces=frame_faces,
+        normal_faces=asset.normal_faces.to(device) if split and asset.normal_faces is not None else None,
+    )
+
+
+def same_size(maps: SurfaceMaps, size: int) -> MaterialMaps:
+    """A file's maps, of whatever sizes, as square ones of `size` texels; a missing normal map is flat, roughness kept fittable."""
+    base_color = resize_area(maps.base_color, (size, size))
+    normal = flat_normal(base_color) if maps.normal is None else resize_area(maps.normal, (size, size))
+    return MaterialMaps(
+        base_color,
+        resize_area(maps.roughness, (size, size)).clamp(LEAST_ROUGHNESS, 1.0),
+        resize_area(maps.metallic, (size, size)),
+        torch.nn.functional.normalize(normal, dim=-1),
+    )
+
+
+def _sphere(count: int, resolution: int) -> Cameras:
+    """Cameras on a Fibonacci sphere about the origin, looking at it, +Z up in the image."""
+    number = torch.arange(count, dtype=torch.float64)
+    height = 0.98 * (1.0 - 2.0 * (number + 0.5) / count)
+    ring, angle = (1.0 - height.square()).sqrt(), number * _GOLDEN_ANGLE
+    backward = torch.stack([ring * angle.cos(), ring * angle.sin(), height], -1)
+    right = torch.nn.functional.normalize(torch.stack([-angle.sin(), angle.cos(), torch.zeros_like(angle)], -1), dim=-1)
+    poses = torch.eye(4, dtype=torch.float64).repeat(count, 1, 1)
+    poses[:, :3, 0], poses[:, :3, 1] = right, torch.linalg.cross(backward, right)
+    poses[:, :3, 2], poses[:, :3, 3] = backward, backward * _DISTANCE
+    focal = 0.5 * resolution / math.tan(0.5 * _FIELD_OF_VIEW)
+    intrinsics = torch.tensor([focal, focal, 0.5 * resolution, 0.5 * resolution]).repeat(count, 1)
+    return Cameras(poses.float(), intrinsics, torch.full((count, 2), resolution, dtype=torch.int64))

@@ -1,0 +1,83 @@
+"""What a run starts from: the views, the light, and a mesh where one is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from backend.contract import Request, RequestError
+from backend.dataset.load import load
+from backend.dataset.mesh_file import TexturedMesh
+from backend.dataset.reference import MESH_SUFFIXES, read_environment, read_mesh
+from backend.dataset.views import Dataset, Similarity
+from backend.geometry.mesh import Mesh
+from backend.light.environment import EnvironmentLight
+from backend.material.channels import MaterialMaps
+from backend.render.renderer import Renderer
+from backend.render.synthetic import reference_dataset, same_size
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The start of a run.
+
+    Attributes:
+        dataset: views and the way back to the scene's units, on the CPU.
+        light: what is fitted, or the known light, on the run's device.
+        kept: mesh and textures of `keep_mesh`, on the run's device, or None.
+    """
+
+    dataset: Dataset
+    light: EnvironmentLight
+    kept: tuple[Mesh, MaterialMaps] | None
+
+
+def read_scene(request: Request, renderer: Renderer, device: torch.device) -> Scene:
+    """Read everything a request names. RequestError says what is wrong with which file."""
+    source = Path(request.source)
+    if source.suffix.lower() in MESH_SUFFIXES:
+        dataset = _reference(request, read_mesh(source), renderer, device)
+    else:
+        dataset = load(source.parent if source.is_file() else source, request.views)
+    if request.light.file is None:
+        light = EnvironmentLight(request.light.resolution)
+    else:
+        light = EnvironmentLight.from_latlong(read_environment(Path(request.light.file)), request.light.resolution)
+    kept = _keep(Path(request.keep_mesh), dataset.similarity, request, device) if request.keep_mesh else None
+    return Scene(dataset, light.to(device), kept)
+
+
+def _reference(request: Request, asset: TexturedMesh, renderer: Renderer, device: torch.device) -> Dataset:
+    if request.views.environment is None:
+        raise RequestError(
+            f"{request.source} is a mesh, but views.environment is null",
+            hint="Name the HDRI it shall stand in: --set views.environment=FILE.hdr",
+            code="environment-missing",
+        )
+    picture = read_environment(Path(request.views.environment)).to(device)
+    light = EnvironmentLight.from_latlong(picture, max(128, request.light.resolution)).to(device)
+    return reference_dataset(renderer, asset, light, request.views.resolution or 512, request.views.count)
+
+
+def _keep(path: Path, similarity: Similarity, request: Request, device: torch.device) -> tuple[Mesh, MaterialMaps]:
+    asset = read_mesh(path)
+    beyond = (asset.uvs < -1e-4).any() or (asset.uvs > 1.0 + 1e-4).any()
+    if beyond:
+        raise RequestError(
+            f"{path}: texture coordinates reach outside 0 to 1, so one texel would show in several places",
+            hint="unwrap the mesh into the unit square (in Blender: UV > Pack Islands), or leave keep_mesh out",
+            code="mesh-uvs",
+        )
+    vertices = similarity.to_normalised(asset.vertices).to(device)
+    if float(vertices.abs().max()) > 4.0:
+        raise RequestError(
+            f"{path}: the mesh lies far outside the box the views show ({float(vertices.abs().max()):.1f} half boxes away)",
+            hint="export it in the scene's own coordinates (glTF or OBJ with Y up), or give views.box",
+            code="mesh-misplaced",
+        )
+    maps = same_size(asset.maps, request.asset.texture_size)
+    on_device = MaterialMaps(*(values.to(device) for values in vars(maps).values()))
+    mesh = Mesh(vertices, asset.faces.to(device), asset.uvs.to(device), asset.uv_faces.to(device))
+    return mesh, on_device
