@@ -16,6 +16,9 @@ from backend.dataset.posed import listed
 from backend.dataset.views import Cameras
 
 POINTS_AT_ONCE = 1 << 17  # memory stays below about 50 MB
+LEAST_SEEN = (
+    1 / 6
+)  # of the views must be able to tell of a point (2 at least); what fewer see is ruled out by too little
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def visual_hull(
 ) -> Tensor:
     """How much every view agrees that a point belongs to the object.
 
-    The least bilinearly sampled mask over the views that have the point inside their image; 0 where no view has.
+    The least bilinearly sampled mask over the views that can tell (see `sample_mask`); 0 where hardly any can (`LEAST_SEEN`).
 
     Args:
         cameras: N cameras.
@@ -57,47 +60,56 @@ def visual_hull(
 
 
 def sample_mask(cameras: Cameras, masks: Tensor, view: int, points: Tensor) -> tuple[Tensor, Tensor]:
-    """What one view says of [P, 3] points: the mask there, bilinear, [P]; and whether they are in its image, [P] bool."""
+    """What one view says of [P, 3] points: the mask there, bilinear, [P]; and whether it can tell, [P] bool.
+
+    A view can tell of the points inside its image. If its mask keeps clear of the image's border, the whole object is in the picture, and the
+    view can tell of all other points too: they are outside.
+    """
     pose = cameras.camera_to_world[view].to(points)
     fx, fy, cx, cy = cameras.intrinsics[view].to(points).unbind()
     height, width = cameras.sizes[view].tolist()
+    mask = masks[view].to(points)
     local = (points - pose[:3, 3]) @ pose[:3, :3]
     depth = -local[:, 2]
     near = depth.clamp(min=1e-9)
     x, y = cx + fx * local[:, 0] / near, cy - fy * local[:, 1] / near
-    seen = (depth > 1e-9) & (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
-    canvas_height, canvas_width = masks.shape[1:]
+    inside = (depth > 1e-9) & (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+    canvas_height, canvas_width = mask.shape
     # the outer half pixel repeats the edge: beside it the canvas is another image's
     x, y = x.clamp(0.5, width - 0.5), y.clamp(0.5, height - 0.5)
     where = torch.stack([2 * x / canvas_width - 1, 2 * y / canvas_height - 1], dim=-1)
-    value = F.grid_sample(masks[view][None, None].to(points), where[None, None], align_corners=False)
-    return value[0, 0, 0], seen
+    value = F.grid_sample(mask[None, None], where[None, None], align_corners=False)[0, 0, 0]
+    own = mask[:height, :width] > 0.5
+    cut = own[0].any() | own[-1].any() | own[:, 0].any() | own[:, -1].any()
+    return torch.where(inside, value, 0.0), inside | ~cut
 
 
 def _least(cameras: Cameras, masks: Tensor, points: Tensor, forgiven: int) -> Tensor:
     """`visual_hull` of [P, 3] points. Points already certain to be outside are dropped on the way, which saves most of the work."""
     result = points.new_zeros(points.shape[0])
     alive = torch.arange(points.shape[0], device=points.device)
-    lowest = points.new_full(
-        (points.shape[0], forgiven + 1), 2.0
-    )  # the least values so far, ascending; 2 where not yet seen
+    count = torch.zeros_like(result)
+    lowest = points.new_full((points.shape[0], forgiven + 1), 1.0)  # the least values so far, ascending
     for view in range(len(cameras)):
         value, seen = sample_mask(cameras, masks, view, points[alive])
-        value = torch.where(seen, value, 2.0)
+        value = torch.where(seen, value, 1.0)
+        count = count + seen
         if forgiven:
             lowest = torch.cat([lowest, value[:, None]], dim=1).sort(dim=1).values[:, : forgiven + 1]
         else:
             lowest = torch.minimum(lowest, value[:, None])
         if view % 4 == 3:
             kept = lowest[:, -1] > 0
-            alive, lowest = alive[kept], lowest[kept]
-    # with fewer seeing views than forgiven + 1 the last place is still 2: such points take the best that any view said
-    best = torch.where(lowest <= 1.5, lowest, -1.0).max(dim=1).values.clamp(min=0)
-    result[alive] = torch.where(lowest[:, -1] <= 1.5, lowest[:, -1], best)
+            alive, lowest, count = alive[kept], lowest[kept], count[kept]
+    result[alive] = torch.where(count >= _least_seen(cameras), lowest[:, -1], 0.0)
     return result
 
 
-def find_box(cameras: Cameras, masks: Tensor, names: Sequence[str] | None = None, margin: float = 0.03) -> Box:
+def _least_seen(cameras: Cameras) -> float:
+    return max(2.0, LEAST_SEEN * len(cameras))
+
+
+def find_box(cameras: Cameras, masks: Tensor, names: Sequence[str] | None = None, margin: float = 0.02) -> Box:
     """The box of what the masks have in common, coarse to fine, widened by `margin` of its longest side.
 
     The start comes from where the rays through the masks' centres meet. Views that call a third of the common shape empty are overruled
@@ -195,6 +207,7 @@ def _meeting_point(cameras: Cameras, masks: Tensor) -> tuple[Tensor, float, Tens
 
 def _robust_hull(cameras: Cameras, masks: Tensor, centre: Tensor, radius: float) -> tuple[Tensor, float] | None:
     """Points [P, 3] of the common shape and their spacing, with as few overruled views as explain the masks; None if nothing does."""
+    best, best_explained = None, 0.8  # less than this part of the masks explained is no agreement
     for fraction in (0.05, 0.1, 0.2):
         half, middle = 2.0 * radius, centre
         for _ in range(6):
@@ -209,15 +222,19 @@ def _robust_hull(cameras: Cameras, masks: Tensor, centre: Tensor, radius: float)
                 middle, half = 0.5 * (low + high), 0.7 * float((high - low).max())
             else:
                 break
-        if len(points) and _explained(cameras, masks, points) >= 0.8:
-            return points, float(spacing.max())
-    return None
+        explained = _explained(cameras, masks, points) if len(points) else 0.0
+        if explained > best_explained + 0.02:
+            best, best_explained = (points, float(spacing.max())), explained
+        if explained > 0.97:
+            break
+    return best
 
 
 def _tight(cameras: Cameras, masks: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    points, spacing = _lattice(low, high, 48)
+    """Corners of the common shape on a finer lattice; the grown masks make up for the half cell beyond the outermost points."""
+    points, _ = _lattice(low, high, 48)
     points = points[_agreed(cameras, _grown(masks), points, 0.05)]
-    return points.amin(0) - 0.5 * spacing, points.amax(0) + 0.5 * spacing
+    return points.amin(0), points.amax(0)
 
 
 def _lattice(low: Tensor, high: Tensor, cells: int) -> tuple[Tensor, Tensor]:
@@ -233,9 +250,7 @@ def _grown(masks: Tensor) -> Tensor:
 
 
 def _agreed(cameras: Cameras, masks: Tensor, points: Tensor, fraction: float) -> Tensor:
-    """[P] bool: the point is inside the image of two views and of a third of all at least, and at most `fraction` of those that have it in
-    their image call it empty.
-    """
+    """[P] bool: enough views can tell of the point, and at most `fraction` of these call it empty."""
     count = len(cameras)
     alive = torch.arange(points.shape[0], device=points.device)
     seen = torch.zeros(points.shape[0], device=points.device)
@@ -247,7 +262,7 @@ def _agreed(cameras: Cameras, masks: Tensor, points: Tensor, fraction: float) ->
         if view % 4 == 3:
             kept = against <= fraction * count
             alive, seen, against = alive[kept], seen[kept], against[kept]
-    agreed = (seen >= max(2, count / 3)) & (against <= (fraction * seen).floor())
+    agreed = (seen >= _least_seen(cameras)) & (against <= (fraction * seen).floor())
     result = torch.zeros(points.shape[0], dtype=torch.bool, device=points.device)
     result[alive] = agreed
     return result

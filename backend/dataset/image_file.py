@@ -205,7 +205,7 @@ def _orientation(data: bytes) -> int:
 def _read_exr(path: Path) -> np.ndarray:
     """[H, W, 3 or 4] over the display window. Of a multilayer file, the first layer whose channels end in R, G, B."""
     with OpenEXR.File(str(path), separate_channels=True) as file:
-        header = file.header()
+        header = dict(file.header())  # the file's own is emptied when it closes
         channels = {name: np.asarray(channel.pixels, dtype=np.float32) for name, channel in file.channels().items()}
     prefixes = sorted((name[:-1] for name in channels if name == "R" or name.endswith(".R")), key=_layer_order)
     if prefixes:

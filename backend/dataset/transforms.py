@@ -161,10 +161,10 @@ def _find_masks(
             if found is None:
                 absent.append(stated)
         else:
-            found = _mask_beside(image)
+            found = _mask_beside(image, path.parent)
         if found is not None:
             masks[name] = found
-    _refuse_orphan_masks(images)
+    _refuse_orphan_masks(images, path.parent)
     if absent and masks:
         raise RequestError(
             f"{path}: masks it names are not there: {listed(absent)}",
@@ -178,12 +178,14 @@ def _find_masks(
     return masks, []
 
 
-def _mask_folders(image: Path) -> tuple[Path, ...]:
-    return image.parent / "masks", image.parent.parent / "masks"
+def _mask_folders(image: Path, root: Path) -> list[Path]:
+    """Where an image's mask may be: masks/ in its own folder or beside that, but not outside the source."""
+    places = [image.parent] if image.parent == root else [image.parent, image.parent.parent]
+    return [place / "masks" for place in places]
 
 
-def _mask_beside(image: Path) -> Path | None:
-    for folder in _mask_folders(image):
+def _mask_beside(image: Path, root: Path) -> Path | None:
+    for folder in _mask_folders(image, root):
         for stem in (image.stem, image.name):  # `name.png` or `name.jpg.png`, as COLMAP likes it
             found = _find_image(folder, stem)
             if found is not None and found != image:
@@ -191,11 +193,11 @@ def _mask_beside(image: Path) -> Path | None:
     return None
 
 
-def _refuse_orphan_masks(images: Mapping[str, Path | None]) -> None:
+def _refuse_orphan_masks(images: Mapping[str, Path | None], root: Path) -> None:
     """A mask whose image is nowhere is most often a misspelt pair."""
     files = [image for image in images.values() if image is not None]
     stems = {file.stem for folder in {image.parent for image in files} for file in _pictures(folder)}
-    folders = {folder for image in files for folder in _mask_folders(image)}
+    folders = {folder for image in files for folder in _mask_folders(image, root)}
     masks = [mask for folder in sorted(folders) for mask in _pictures(folder)]
     orphans = [str(mask) for mask in masks if mask.stem not in stems and Path(mask.stem).stem not in stems]
     if orphans:
