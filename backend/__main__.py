@@ -7,30 +7,31 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
+from backend.commands import options
 from backend.commands.failures import event_of, explain
 from backend.console import Console
 from backend.contract import RequestError, UnrenderError, version
 
 
 class Verb(NamedTuple):
-    """A command: where it lives (imported when it is called) and what it is for."""
+    """A command: the module and function that do it (imported when it is called), its options, and what it is for."""
 
     module: str
-    arguments: str
     function: str
+    options: Callable[[argparse.ArgumentParser], None]
     help: str
 
 
 VERBS = {
-    "reconstruct": Verb("reconstruct", "add_arguments", "reconstruct", "posed images in, an asset out"),
-    "run": Verb("reconstruct", "add_run_arguments", "run", "the same for a job folder that holds a request.json"),
-    "evaluate": Verb("evaluate", "add_arguments", "evaluate", "measure a result against images"),
-    "render": Verb("render", "add_arguments", "render", "render a result under another HDRI"),
-    "doctor": Verb("doctor", "add_arguments", "doctor", "what this machine has, what is missing and how to get it"),
-    "warm-up": Verb("warm_up", "add_arguments", "warm_up", "compile the kernels ahead of the first run"),
+    "reconstruct": Verb("reconstruct", "reconstruct", options.reconstruct, "posed images in, an asset out"),
+    "run": Verb("reconstruct", "run", options.run, "the same for a job folder that holds a request.json"),
+    "evaluate": Verb("evaluate", "evaluate", options.evaluate, "measure a result against images"),
+    "render": Verb("render", "render", options.render, "render a result under another HDRI"),
+    "doctor": Verb("doctor", "doctor", options.device, "what this machine has, what is missing and how to get it"),
+    "warm-up": Verb("warm_up", "warm_up", options.device, "compile the kernels ahead of the first run"),
 }
 
 
@@ -41,16 +42,15 @@ class _Parser(argparse.ArgumentParser):
         raise RequestError(message, hint=f"`{self.prog} --help` lists the options.", code="usage")
 
 
-def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """The command line; only `verb`'s own options are looked up, since that imports its module."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = _Parser(prog="python -m backend", description="Unrender: posed images in, a Blender asset out.")
     parser.add_argument("--version", action="version", version=version())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for name, entry in VERBS.items():
         child = verbs.add_parser(name, help=entry.help, description=entry.help)
         child.add_argument("--json", action="store_true", help="speak JSON even on a terminal")
-        if name == verb:
-            getattr(_module(entry), entry.arguments)(child)
+        entry.options(child)
     return parser
 
 
@@ -60,12 +60,13 @@ def main(argv: Sequence[str]) -> int:
     if words and words[0] not in VERBS and words[0].endswith(".json"):
         words.insert(0, "run")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: spinning threads starve the kernels' own
-    verb = words[0] if words and words[0] in VERBS else None
     console = Console(json_lines=True if "--json" in words else None)
     try:
-        arguments = build_parser(verb).parse_args(words)
+        arguments = build_parser().parse_args(words)
         console.take_over()
-        return getattr(_module(VERBS[arguments.verb]), VERBS[arguments.verb].function)(arguments, console) or 0
+        verb = VERBS[arguments.verb]
+        module = importlib.import_module(f"backend.commands.{verb.module}")
+        return getattr(module, verb.function)(arguments, console) or 0
     except (Exception, KeyboardInterrupt) as error:
         failure = explain(error)
         if type(failure) is UnrenderError or failure.__cause__ is not None:
@@ -74,10 +75,6 @@ def main(argv: Sequence[str]) -> int:
         return failure.exit_status
     finally:
         console.close()
-
-
-def _module(verb: Verb) -> object:
-    return importlib.import_module(f"backend.commands.{verb.module}")
 
 
 if __name__ == "__main__":

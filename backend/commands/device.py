@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 
 from backend.contract import EnvironmentFault, RequestError
+from backend.engines.select import KNOWN
 
 
 def pick_device(name: str) -> torch.device:
@@ -33,3 +34,14 @@ def pick_device(name: str) -> torch.device:
             code="no-gpu",
         )
     return torch.device("cuda", index)
+
+
+def known_engine(name: str) -> str:
+    """`name`, or RequestError when there is no engine of that name."""
+    if name not in KNOWN:
+        raise RequestError(
+            f"engine is {name!r}; expected one of {', '.join(KNOWN)}",
+            hint="'auto' takes the fastest that runs here.",
+            code="engine-unknown",
+        )
+    return name

@@ -50,11 +50,6 @@ class Check:
     hint: str = ""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `doctor`."""
-    parser.add_argument("--device", default="auto", help="the device to prove the engine on: auto, cpu, cuda, cuda:N")
-
-
 def doctor(arguments: argparse.Namespace, console: Console) -> int:
     """The verb `doctor`: 0 when a reconstruction can run here, 3 otherwise."""
     checks = [_python(), *_packages()]

@@ -15,7 +15,6 @@ from typing import Any
 from backend.commands.failures import event_of, explain
 from backend.console import Console
 from backend.contract import (
-    PRESETS,
     Event,
     Finished,
     Request,
@@ -28,32 +27,6 @@ from backend.contract import (
     version,
 )
 from backend.job import Job, absolute, read_request
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `reconstruct`."""
-    parser.add_argument("source", help="folder of posed images, a transforms.json, or a mesh (.obj, .glb, .gltf)")
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="job folder; new, empty, or resumed")
-    parser.add_argument("--preset", choices=PRESETS, help="how much time to spend (default: standard)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, such as shape.cells=64"
-    )
-    _add_common(parser)
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `run`."""
-    parser.add_argument("request", help="request.json of a job folder, or the folder; its relative paths start there")
-    _add_common(parser)
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
-    parser.add_argument("--engine", help="maker of the rendering primitives (default: auto)")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of the same request")
-    parser.add_argument(
-        "--follow-parent", action="store_true", help="cancel when standard input, a pipe, ends or says 'cancel'"
-    )
 
 
 def reconstruct(arguments: argparse.Namespace, console: Console) -> None:
@@ -103,7 +76,7 @@ def _run(request: Request, folder: Path, arguments: argparse.Namespace, console:
 
 
 def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
-    from backend.commands.device import pick_device
+    from backend.commands.device import known_engine, pick_device
     from backend.pipeline import reconstruct as run_pipeline
 
     device = str(pick_device(request.device))
@@ -114,7 +87,7 @@ def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
             pid=os.getpid(),
             version=version(),
             device=device,
-            engine=request.engine,
+            engine=known_engine(request.engine),
             preset=request.preset,
             resumed=job.resumed,
         )

@@ -10,11 +10,6 @@ from backend.console import Console
 from backend.contract import Finished, Progress
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `warm-up`."""
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
-
-
 def warm_up(arguments: argparse.Namespace, console: Console) -> None:
     """The verb `warm-up`: every kernel of the built-in engine, compiled for one device and kept in the user's cache."""
     import warp as wp

@@ -44,6 +44,7 @@ if __name__ == "__main__":
     pipeline.reconstruct = reconstruct
     device = types.ModuleType("backend.commands.device")
     device.pick_device = lambda name: "cpu"
+    device.known_engine = lambda name: name
     sys.modules.update({"backend.pipeline": pipeline, "backend.commands.device": device})
     if "STUB_USER" in os.environ:
         for late in ("backend.commands.reconstruct", "locale"):  # another user may not reach Python's own folder

@@ -41,7 +41,9 @@ def run(*words, command=STUB, cwd=ROOT, **stub):
 def start(*words, **stub):
     """A run that goes on, at its first progress."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen([*STUB, *map(str, words)], env=environment(**stub), stdin=pipe, stdout=pipe, stderr=pipe)
+    process = subprocess.Popen(
+        [*STUB, *map(str, words)], env=environment(**stub), stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0
+    )
     while not isinstance(contract.parse_event(process.stdout.readline().decode()), contract.Progress):
         assert process.poll() is None, process.stderr.read().decode()
     return process

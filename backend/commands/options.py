@@ -1,0 +1,68 @@
+"""The options of each verb; in one light module, so that help and mistakes are answered at once."""
+
+from __future__ import annotations
+
+import argparse
+
+from backend.contract import PRESETS
+
+
+def reconstruct(parser: argparse.ArgumentParser) -> None:
+    """Options of `reconstruct`."""
+    parser.add_argument("source", help="folder of posed images, a transforms.json, or a mesh (.obj, .glb, .gltf)")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="job folder; new, empty, or resumed")
+    parser.add_argument("--preset", choices=PRESETS, help="how much time to spend (default: standard)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, such as shape.cells=64"
+    )
+    _job(parser)
+
+
+def run(parser: argparse.ArgumentParser) -> None:
+    """Options of `run`."""
+    parser.add_argument("request", help="request.json of a job folder, or the folder; its relative paths start there")
+    _job(parser)
+
+
+def evaluate(parser: argparse.ArgumentParser) -> None:
+    """Options of `evaluate`."""
+    _finished(parser)
+    parser.add_argument(
+        "source", metavar="FOLDER", help="posed images; the held-out views, or all when none are held out"
+    )
+    parser.add_argument("--resolution", type=int, help="long side in pixels (default: the run's; 0: as the images are)")
+
+
+def render(parser: argparse.ArgumentParser) -> None:
+    """Options of `render`."""
+    _finished(parser)
+    parser.add_argument(
+        "--light", required=True, metavar="FILE", help="equirectangular .hdr or .exr, oriented as in Blender"
+    )
+    parser.add_argument(
+        "--views", metavar="FOLDER", help="posed images whose cameras are used (default: the result's own)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="new or empty folder (default: OUT/relit/NAME OF THE LIGHT)"
+    )
+    parser.add_argument("--resolution", type=int, default=0, help="long side in pixels (default: the cameras' own)")
+
+
+def device(parser: argparse.ArgumentParser) -> None:
+    """Options of `doctor` and `warm-up`."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def _finished(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("result", metavar="OUT", help="job folder or result folder of a finished run")
+    device(parser)
+    parser.add_argument("--engine", default="auto", help="maker of the rendering primitives (default: auto)")
+
+
+def _job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument("--engine", help="maker of the rendering primitives (default: auto)")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of the same request")
+    parser.add_argument(
+        "--follow-parent", action="store_true", help="cancel when standard input, a pipe, ends or says 'cancel'"
+    )
