@@ -76,9 +76,9 @@ class EnvironmentLight(nn.Module):
         """What shading reads. Call once a step; gradients reach the parameter."""
         if self._prefilter.solid_angles.device != self.log_texels.device:
             self._prefilter = self._prefilter.to(self.log_texels.device)
-        levels = self._prefilter.apply(self.texels())
+        filtered = self._prefilter.apply(self.texels())
         roughness = self.log_texels.new_tensor(self._prefilter.roughness)
-        return PrefilteredLight(levels[-1], levels, roughness)
+        return PrefilteredLight(filtered.diffuse, filtered.specular, roughness)
 
     def radiance(self, engine: Engine, directions: Tensor) -> Tensor:
         """directions [N, 3] -> [N, 3] radiance seen there, unblurred."""

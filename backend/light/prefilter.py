@@ -1,22 +1,22 @@
-"""The split-sum prefilter: a fixed sparse linear map from a cube of radiance to its GGX-blurred levels.
+"""The split-sum prefilter: a fixed sparse linear map from a cube of radiance to its GGX-blurred levels and to the diffuse light.
 
-Level k holds the mean of the light under the lobe of roughness r_k seen along its own axis (normal = view = reflection, Karis 2013):
-weight(l) = D(h) max(n.l, 0), where the half vector h lies at half the angle between n and l. The weight depends on the angle alone,
-so a level's matrix K between texels of one cube size is symmetric: the map is  out = K (solid angle * radiance) / norm  and its
+Level k holds the mean of the light under the lobe of roughness r_k seen along its own axis (normal = view). That lobe,
+D(h) G(l), depends on the angle between l and the axis alone, since the half vector h lies at half that angle; the diffuse lobe is the
+cosine. So a level's matrix K between texels of one cube size is symmetric: the map is  out = K (solid angle * radiance) / norm  and its
 adjoint is the same K, which is why no transpose is stored.
 
 GGX has long tails, so K is split by angle into bands (a partition of unity): the core is applied on the level's own cube, each
 further ring on a cube of half the size, where it is smooth too. Going down a size splits a texel's power between the four nearest
 coarser texels; coming up interpolates with the same weights. Both keep the light's energy and its centre.
-
-At roughness 1 the lobe is the cosine: the last level is the diffuse light as well.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,44 +28,53 @@ _TEXELS_PER_BAND = 3.0  # a band fades out between this many mean texels and twi
 _LOBES_PER_BAND = 2.0  # nor does it before this many times the lobe's own width, alpha
 _HORIZON = math.sqrt(2.0)  # chord at which the cosine ends
 _COARSEST = 8  # cube size of the widest band
-_DIFFUSE_SIZE = 16  # cube size of the widest levels, in one piece
+_WIDE_SIZE = 16  # cube size of the widest levels, in one piece
 _BLOCK = 8  # texels along the edge of the blocks in which close texels are searched
+
+_Lobe = Callable[[Tensor], Tensor]  # squared chord from the axis -> weight
 
 
 @dataclass(frozen=True)
 class Level:
-    """One roughness level: kernels [6 n^2, 6 n^2] (CSR, symmetric) for n = size, size / 2, ... and the norm [6 size^2, 1]."""
+    """One lobe on cubes of one size: kernels [6 n^2, 6 n^2] (CSR, symmetric) for n = size, size / 2, ...; norm [6 size^2, 1]."""
 
-    roughness: float
     size: int
     bands: tuple[Tensor, ...]
     norm: Tensor
 
+    def to(self, device: torch.device) -> Level:
+        """The same level on another device."""
+        return Level(self.size, tuple(band.to(device) for band in self.bands), self.norm.to(device))
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """A light after the prefilter: specular levels, fine to coarse and the unblurred first, and the diffuse cube; each [6, n, n, C]."""
+
+    specular: tuple[Tensor, ...]
+    diffuse: Tensor
+
 
 @dataclass(frozen=True)
 class Prefilter:
-    """The map for one cube size, made by `build_prefilter`. Level 0 is the cube itself and has no kernel.
+    """The map for one cube size, made by `build_prefilter`.
 
     Attributes:
         size: texels along the source cube's edge.
-        sharpest: roughness given to the unfiltered cube: that whose lobe is about as wide as a texel.
+        roughness: of each specular level, growing, the last 1. Level 0 is the cube itself: its roughness is that whose lobe is about
+            as wide as a texel.
         solid_angles: [6 size^2, 1] of the source's texels.
         refine: for each size n below the source's, matrix [6 (2n)^2, 6 n^2] that interpolates n to 2n.
         restrict: their transposes.
-        levels: by growing roughness, the last at 1.
+        levels: of the specular levels but the first, then of the diffuse one.
     """
 
     size: int
-    sharpest: float
+    roughness: tuple[float, ...]
     solid_angles: Tensor
     refine: dict[int, Tensor]
     restrict: dict[int, Tensor]
     levels: tuple[Level, ...]
-
-    @property
-    def roughness(self) -> tuple[float, ...]:
-        """Roughness of each level, the unfiltered cube's first."""
-        return (self.sharpest, *(level.roughness for level in self.levels))
 
     def to(self, device: torch.device) -> Prefilter:
         """The same map on another device."""
@@ -74,29 +83,31 @@ class Prefilter:
             solid_angles=self.solid_angles.to(device),
             refine={size: matrix.to(device) for size, matrix in self.refine.items()},
             restrict={size: matrix.to(device) for size, matrix in self.restrict.items()},
-            levels=tuple(
-                replace(level, bands=tuple(band.to(device) for band in level.bands), norm=level.norm.to(device))
-                for level in self.levels
-            ),
+            levels=tuple(level.to(device) for level in self.levels),
         )
 
-    def apply(self, cube: Tensor) -> tuple[Tensor, ...]:
-        """cube [6, size, size, C] -> the levels, fine to coarse, each [6, n, n, C]. Gradients reach the cube."""
+    def apply(self, cube: Tensor) -> Filtered:
+        """cube [6, size, size, C] -> its levels. Gradients reach the cube."""
         if cube.shape[:3] != (6, self.size, self.size):
             raise ValueError(f"prefilter made for a cube [6, {self.size}, {self.size}, C]; got {list(cube.shape)}")
+        powers = self._powers(cube)
+        blurred = [self._gather(level, powers) / level.norm for level in self.levels]
+        shaped = [out.reshape(6, level.size, level.size, -1) for out, level in zip(blurred, self.levels)]
+        return Filtered((cube, *shaped[:-1]), shaped[-1])
+
+    def _powers(self, cube: Tensor) -> dict[int, Tensor]:
+        """Radiance times solid angle on cubes of every size from the source's down: size n -> [6 n^2, C]."""
         powers = {self.size: cube.reshape(-1, cube.shape[-1]) * self.solid_angles}
         for size in sorted(self.refine, reverse=True):
             powers[size] = _Multiply.apply(self.restrict[size], self.refine[size], powers[2 * size])
-        filtered = [self._level(level, powers) / level.norm for level in self.levels]
-        shaped = (out.reshape(6, level.size, level.size, -1) for out, level in zip(filtered, self.levels))
-        return (cube, *shaped)
+        return powers
 
-    def _level(self, level: Level, powers: dict[int, Tensor]) -> Tensor:
-        """The unnormalised level, its bands gathered from the coarsest up."""
+    def _gather(self, level: Level, powers: dict[int, Tensor]) -> Tensor:
+        """A level before its norm, the bands added up from the coarsest."""
         coarse: Tensor | None = None
-        for power_of_half in reversed(range(len(level.bands))):
-            size = level.size >> power_of_half
-            kernel = level.bands[power_of_half]
+        for halvings in reversed(range(len(level.bands))):
+            size = level.size >> halvings
+            kernel = level.bands[halvings]
             out = _Multiply.apply(kernel, kernel, powers[size])
             if coarse is not None:
                 out = out + _Multiply.apply(self.refine[size // 2], self.restrict[size // 2], coarse)
@@ -106,45 +117,50 @@ class Prefilter:
 
 
 def build_prefilter(
-    size: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, minimum_roughness: float = 0.08
+    size: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, least_roughness: float = 0.08
 ) -> Prefilter:
     """The map for cubes of `size` texels an edge (a power of two, 8 or more). About a second for 32 on one core.
 
     Args:
-        minimum_roughness: the smoothest surface that will ask; no level is made for anything smoother.
+        least_roughness: the smoothest surface that will ask; no level is made for anything smoother.
     """
     if size < _COARSEST or size & (size - 1):
         raise ValueError(f"the light's cube size is {size}; expected a power of two, {_COARSEST} or more")
-    texel = mean_texel_angle(size)
-    sharpest = max(minimum_roughness, math.sqrt(0.4 * texel))
+    sharpest = max(least_roughness, math.sqrt(0.4 * mean_texel_angle(size)))
+    count = max(1, round(math.log(1.0 / sharpest) / math.log(_ROUGHNESS_RATIO)))
+    roughness = tuple(sharpest ** (1.0 - index / count) for index in range(count + 1))
     refine, restrict = {}, {}
     coarser = size // 2
     while coarser >= _COARSEST:
         refine[coarser], restrict[coarser] = _interpolation(coarser, device, dtype)
         coarser //= 2
-    count = max(1, round(math.log(1.0 / sharpest) / math.log(_ROUGHNESS_RATIO)))
-    plain = Prefilter(size, sharpest, texel_solid_angles(size, device, dtype).reshape(-1, 1), refine, restrict, ())
-    constant = torch.ones(6, size, size, 1, device=device, dtype=dtype)
+    plain = Prefilter(size, roughness, texel_solid_angles(size, device, dtype).reshape(-1, 1), refine, restrict, ())
+    powers = plain._powers(torch.ones(6, size, size, 1, device=device, dtype=dtype))
     pairs = _ClosePairs(device, dtype)
     levels = []
-    for index in range(1, count + 1):
-        roughness = sharpest ** (1.0 - index / count)
-        level_size = _level_size(roughness, size)
-        bands = _bands(roughness, level_size, pairs)
-        level = Level(roughness, level_size, bands, torch.ones((), device=device, dtype=dtype))
-        norm = replace(plain, levels=(level,)).apply(constant)[1].reshape(-1, 1)
-        levels.append(replace(level, norm=norm))
-    return replace(plain, levels=tuple(levels))
+    for value in roughness[1:]:
+        bands = _bands(partial(specular_lobe, roughness=value), value**2, _level_size(value, size), pairs)
+        levels.append(bands)
+    levels.append(_bands(diffuse_lobe, 1.0, min(_WIDE_SIZE, size), pairs))
+    return replace(plain, levels=tuple(replace(level, norm=plain._gather(level, powers)) for level in levels))
 
 
-def lobe_weight(chord_squared: Tensor, roughness: float) -> Tensor:
-    """Weight of light at a chord's distance from the lobe's axis: D(h) (n.l), D scaled to 1 at its peak.
+def specular_lobe(chord_squared: Tensor, roughness: float) -> Tensor:
+    """GGX's lobe for normal incidence, at a chord's distance from its axis: D(h) G(l), D scaled to 1 at its peak.
 
-    With c^2 the squared chord between n and l: n.l = 1 - c^2 / 2 and sin^2 of the half vector's angle = c^2 / 4.
+    With c^2 the squared chord between axis and l: n.l = 1 - c^2 / 2, sin^2 of the half vector's angle = c^2 / 4, and the
+    height-correlated G at normal incidence = 1 / (1 + Lambda(l)).
     """
     alpha_squared = roughness**4
     density = (alpha_squared / (alpha_squared + (1.0 - alpha_squared) * 0.25 * chord_squared)).square()
-    return density * (1.0 - 0.5 * chord_squared).clamp_min(0.0)
+    cosine = (1.0 - 0.5 * chord_squared).clamp_min(0.0)
+    hypotenuse = (cosine.square() + alpha_squared * (1.0 - cosine.square())).sqrt()
+    return density * 2.0 * cosine / (cosine + hypotenuse)
+
+
+def diffuse_lobe(chord_squared: Tensor) -> Tensor:
+    """Lambert's lobe: the cosine between normal and light, from the squared chord between them."""
+    return (1.0 - 0.5 * chord_squared).clamp_min(0.0)
 
 
 class _Multiply(torch.autograd.Function):
@@ -161,25 +177,25 @@ class _Multiply(torch.autograd.Function):
 
 
 def _level_size(roughness: float, size: int) -> int:
-    """The smallest cube whose texels are fine enough for the lobe, between the diffuse size and the source's."""
-    level_size = min(_DIFFUSE_SIZE, size)
+    """The smallest cube whose texels are fine enough for the lobe, between the widest lobes' and the source's."""
+    level_size = min(_WIDE_SIZE, size)
     while level_size < size and mean_texel_angle(level_size) > 0.6 * roughness**2:
         level_size *= 2
     return level_size
 
 
-def _bands(roughness: float, size: int, pairs: _ClosePairs) -> tuple[Tensor, ...]:
-    """Kernels of one level on cubes of size, size / 2, ... Together, brought up to `size`, they make the whole lobe."""
+def _bands(lobe: _Lobe, width: float, size: int, pairs: _ClosePairs) -> Level:
+    """Kernels of one lobe on cubes of size, size / 2, ... Together, brought up to `size`, they make the whole of it; norm 1 as yet."""
+    level_size = size
     bands: list[Tensor] = []
     inner = 0.0  # the chord where the band before this one fades
     while True:
-        outer = max(_TEXELS_PER_BAND * mean_texel_angle(size), _LOBES_PER_BAND * roughness**2)
-        last = size <= _COARSEST or 2.0 * outer > _HORIZON or (size <= _DIFFUSE_SIZE and not bands)
-        bands.append(
-            _kernel(roughness, inner, math.inf if last else outer, pairs.of(size, _HORIZON if last else 2.0 * outer))
-        )
+        outer = max(_TEXELS_PER_BAND * mean_texel_angle(size), _LOBES_PER_BAND * width)
+        last = size <= _COARSEST or 2.0 * outer > _HORIZON or (size <= _WIDE_SIZE and not bands)
+        reach = _HORIZON if last else 2.0 * outer
+        bands.append(_kernel(lobe, inner, math.inf if last else outer, pairs.of(size, reach)))
         if last:
-            return tuple(bands)
+            return Level(level_size, tuple(bands), bands[0].values().new_ones(()))
         inner, size = outer, size // 2
 
 
@@ -191,9 +207,9 @@ def _fade(chord: Tensor, start: float) -> Tensor:
     return 1.0 - x * x * (3.0 - 2.0 * x)
 
 
-def _kernel(roughness: float, inner: float, outer: float, pairs: _Pairs) -> Tensor:
+def _kernel(lobe: _Lobe, inner: float, outer: float, pairs: _Pairs) -> Tensor:
     """CSR [n, n] of the lobe between the fades at the chords `inner` (0: none) and `outer` (inf: none)."""
-    values = lobe_weight(pairs.chords_squared, roughness)
+    values = lobe(pairs.chords_squared)
     keep = values > 0.0
     chord = pairs.chords_squared.sqrt()
     if inner > 0.0:

@@ -241,14 +241,14 @@ def _lobe(weight: Tensor, light_x: Tensor, light_z: Tensor, view_x: Tensor) -> t
 
 
 def _roughness_of_length(length: Tensor) -> Tensor:
-    """Roughness of the prefilter's lobe, D(h) (n.l), whose mean direction has this length [...]; 1 for shorter ones."""
+    """Roughness of GGX's lobe for normal incidence whose mean direction has this length [...]; 1 for shorter ones."""
     roughness = torch.linspace(0.02, 1.0, 99, dtype=torch.float64)
     x = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000
     # Half-angles are spread by GGX's own distribution: sin^2 = alpha^2 u / (1 + (alpha^2 - 1) u) has equal shares of D cos.
     alpha_squared = roughness.pow(4)[:, None]
     sine_squared = alpha_squared * x / (1.0 + (alpha_squared - 1.0) * x)
     light = 1.0 - 2.0 * sine_squared
-    weight = light.clamp_min(0.0)
+    weight = (light > 0.0) / (1.0 + smith_lambda(light.clamp_min(1e-9), roughness[:, None]))
     mean = (weight * light).sum(1) / weight.sum(1)
     lengths, values = mean.flip(0), roughness.flip(0)
     place = torch.searchsorted(lengths, length.contiguous()).clamp(1, len(lengths) - 1)
