@@ -63,9 +63,11 @@ class Cancellation:
 
     def listen_to_signals(self) -> None:
         """The first interrupt asks; the second ends the process at once, checkpoint or not."""
+        received: list[int] = []  # another way to ask may come together with the first interrupt, and is no second one
 
         def interrupted(number: int, _: FrameType | None) -> None:
-            if self.reason:
+            received.append(number)
+            if len(received) > 1:
                 os._exit(Cancelled.exit_status)
             self.cancel(f"{signal.Signals(number).name} was received")
 
