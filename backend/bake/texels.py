@@ -2,15 +2,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from backend.engines.interface import Engine
 from backend.geometry.mesh import Mesh
 
-BORDER = 2.0  # texels beyond a chart that are evaluated too: all that a bilinear lookup on the surface can touch
+SPACING = 0.5  # texels between the points along a chart's border whose surroundings are evaluated too
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,9 @@ class Texels:
 
     def gather(self, texture: Tensor) -> Tensor:
         """texture [size, size, C] -> [M, C]."""
+        if texture.shape[:2] != (self.size, self.size):
+            came = " x ".join(str(length) for length in texture.shape[:2])
+            raise ValueError(f"texels of a texture of another size: it has {came}, expected {self.size} x {self.size}")
         return texture.reshape(self.size * self.size, -1)[self.pixel]
 
     def scatter(self, values: Tensor) -> Tensor:
@@ -57,8 +58,8 @@ class Texels:
 def texel_surface(engine: Engine, mesh: Mesh, size: int) -> Texels:
     """Where on the surface each texel lies.
 
-    A texel counts when its centre is inside a triangle in texture space, when it borders such a one, or when it is the nearest to a
-    triangle too small to hold any centre.
+    A texel counts when its centre is inside a triangle in texture space, or when a bilinear lookup somewhere on a chart reads it: such a
+    one crosses the chart's border, so it is found by walking along the border. It lies at the border's nearest point.
 
     Args:
         engine: who rasterises.
@@ -75,14 +76,14 @@ def texel_surface(engine: Engine, mesh: Mesh, size: int) -> Texels:
     inside = raster.triangle.reshape(-1).cpu().long()
     corners = mesh.uvs[mesh.uv_faces.long()].cpu().double() * size
     pixel = (inside >= 0).nonzero().squeeze(1)
-    candidates = [(pixel, inside[pixel])]
-    candidates.append(_beside_charts(inside.view(size, size).numpy(), size))
-    candidates.append(_of_small_triangles(corners, inside, size))
-    pixels, triangles = (torch.cat(parts) for parts in zip(*candidates))
-    first = _first_of_each(pixels, size * size)
-    pixels, triangles = pixels[first], triangles[first]
+    border_pixel, border_triangle = _along_borders(corners, mesh.uv_faces.cpu().long(), size)
+    pixels, triangles = torch.cat([pixel, border_pixel]), torch.cat([inside[pixel], border_triangle])
     centres = torch.stack([pixels % size, pixels // size], 1).double() + 0.5
-    weights = nearest_weights(corners[triangles], centres).float().to(mesh.vertices.device)
+    weights = nearest_weights(corners[triangles], centres)
+    distance = ((corners[triangles] * weights[..., None]).sum(1) - centres).norm(dim=1)
+    distance[: len(pixel)] = -1.0  # what the rasteriser says comes before any border
+    first = _nearest_of_each(pixels, distance, size * size)
+    pixels, triangles, weights = pixels[first], triangles[first], weights[first].float().to(mesh.vertices.device)
     pixels, triangles = pixels.to(mesh.vertices.device), triangles.to(mesh.vertices.device)
     positions = (mesh.vertices[mesh.faces[triangles].long()] * weights[..., None]).sum(1)
     return Texels(positions, triangles, weights, pixels, size)
@@ -118,32 +119,40 @@ def nearest_weights(corners: Tensor, points: Tensor) -> Tensor:
     return weights
 
 
-def _beside_charts(inside: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
-    """Texels within BORDER of a covered one -> their numbers and the triangle of the nearest covered texel."""
-    if (inside < 0).all():
-        return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
-    distance, (rows, columns) = ndimage.distance_transform_edt(inside < 0, return_indices=True)
-    beside = np.flatnonzero((distance > 0) & (distance <= BORDER))
-    source = rows.reshape(-1)[beside].astype(np.int64) * size + columns.reshape(-1)[beside]
-    return torch.from_numpy(beside), torch.from_numpy(inside.reshape(-1)[source])
+def _along_borders(corners: Tensor, uv_faces: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """What lookups along the edges that only one triangle has can read -> pixel numbers and triangles, repeated ones included.
 
-
-def _of_small_triangles(corners: Tensor, inside: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """What bilinear lookups at the corners and in the middle of triangles without a texel's centre touch."""
-    covered = torch.bincount(inside[inside >= 0], minlength=len(corners))
-    small = (covered == 0).nonzero().squeeze(1)
-    a, b, c = corners[small].unbind(1)
-    points = torch.stack([(a + b + c) / 3.0, a, b, c, (a + b) / 2.0, (b + c) / 2.0, (c + a) / 2.0], 1)
-    corner = torch.tensor([(0, 0), (1, 0), (0, 1), (1, 1)])
-    texel = (points[:, :, None] - 0.5).floor().long() + corner
-    texel = texel.clamp(0, size - 1)
+    Args:
+        corners: [T, 3, 2] in texels.
+        uv_faces: [T, 3]; edges are told apart by their ends' numbers.
+        size: texels along a side.
+    """
+    half_edges = torch.stack([uv_faces, uv_faces.roll(-1, 1)], 2).view(-1, 2)
+    low, high = half_edges.amin(1), half_edges.amax(1)
+    _, edge, count = torch.unique(low * (int(uv_faces.max()) + 1) + high, return_inverse=True, return_counts=True)
+    border = (count[edge] == 1).nonzero().squeeze(1)
+    start = corners.reshape(-1, 2)[border]
+    along = corners.roll(-1, 1).reshape(-1, 2)[border] - start
+    points = (along.norm(dim=1) / SPACING).ceil().long() + 1
+    owner = torch.repeat_interleave(torch.arange(len(border)), points)
+    step = torch.arange(len(owner)) - (points.cumsum(0) - points)[owner]
+    at = start[owner] + along[owner] * (step / (points - 1).clamp_min(1)[owner])[:, None]
+    nearest = (
+        (at - 0.5).round().long()
+    )  # of the 3 x 3 texels around it, those that a lookup within half a spacing reads
+    offsets = torch.cartesian_prod(torch.arange(-1, 2), torch.arange(-1, 2))
+    texel = nearest[:, None] + offsets
+    read = ((texel + 0.5 - at[:, None]).abs() < 1.0 + 0.5 * SPACING).all(2) & ((texel >= 0) & (texel < size)).all(2)
     pixel = texel[..., 1] * size + texel[..., 0]
-    return pixel.reshape(-1), small[:, None, None].expand(pixel.shape).reshape(-1)
+    triangle = (border[owner] // 3)[:, None].expand_as(pixel)
+    claim = torch.unique(pixel[read] * len(corners) + triangle[read])
+    return claim // len(corners), claim % len(corners)
 
 
-def _first_of_each(pixels: Tensor, count: int) -> Tensor:
-    """Positions in `pixels` at which each number appears for the first time, in order."""
-    order = torch.arange(len(pixels))
+def _nearest_of_each(pixels: Tensor, distance: Tensor, count: int) -> Tensor:
+    """Positions in `pixels` of the nearest claim on each number, the first of equals, in order of the numbers."""
+    least = torch.full((count,), torch.inf, dtype=distance.dtype).scatter_reduce(0, pixels, distance, "amin")
+    order = torch.where(distance == least[pixels], torch.arange(len(pixels)), len(pixels))
     first = torch.full((count,), len(pixels)).scatter_reduce(0, pixels, order, "amin")
     return first[first < len(pixels)]
 

@@ -1,0 +1,93 @@
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from solids import as_mesh, ball, corners_in_texture, signed_areas, soup, spiral_ramp
+
+from backend.bake.coverage import texel_coverage
+from backend.bake.unwrap import start_unwrap, unwrap
+
+SIZE = 512
+
+
+def test_coverage_by_hand():
+    """Two triangles that split a square share no texel; a third over one corner is an overlap, and only with its like."""
+    square = np.array([[[0, 0], [0.5, 0], [0.5, 0.5]], [[0, 0], [0.5, 0.5], [0, 0.5]]])
+    halves = texel_coverage(square, 8)
+    assert halves.counts.max() == 1
+    assert halves.share == pytest.approx(12 / 64)  # the four centres on the diagonal belong strictly to neither
+    third = np.array([[[0.3, 0.05], [0.9, 0.05], [0.3, 0.3]]])
+    three = texel_coverage(np.concatenate([square, third]), 8)
+    assert three.overlapping.tolist() == [True, False, True]
+
+
+def check(unwrapped, mesh, size=SIZE):
+    flat = corners_in_texture(unwrapped.mesh)
+    assert flat.min() >= 0
+    assert flat.max() <= 1
+    coverage = texel_coverage(flat, size)
+    assert coverage.counts.max() <= 1, "a texel belongs to two triangles"
+    assert (signed_areas(flat) < 0).all(), "a chart is mirrored, or a triangle has no area"
+    assert torch.equal(unwrapped.mesh.vertices, mesh.vertices)
+    assert torch.equal(unwrapped.mesh.faces, mesh.faces)
+    assert unwrapped.coverage == pytest.approx(coverage.share, abs=0.01)
+
+
+def test_xatlas_charts_are_apart_and_unmirrored():
+    mesh = ball()
+    unwrapped = unwrap(mesh, SIZE, padding=4, seconds=60)
+    assert unwrapped.method == "xatlas", unwrapped.reason
+    assert unwrapped.coverage > 0.4
+    check(unwrapped, mesh)
+
+
+def test_charts_stay_the_padding_apart():
+    """Grown by half the padding, no chart runs into another."""
+    from scipy import ndimage
+
+    unwrapped = unwrap(ball(), SIZE, padding=8, seconds=60)
+    owner = ndimage.label(texel_coverage(corners_in_texture(unwrapped.mesh), SIZE, shrink=-0.01).counts > 0)
+    distance, (rows, columns) = ndimage.distance_transform_edt(owner[0] == 0, return_indices=True)
+    nearest = owner[0][rows, columns]
+    meet = (nearest[:, 1:] != nearest[:, :-1]) & (distance[:, 1:] < 2.5)
+    assert unwrapped.method == "xatlas"
+    assert owner[1] >= unwrapped.charts
+    assert not meet.any()
+
+
+@pytest.mark.parametrize("mesh", [ball(), soup(), spiral_ramp()], ids=["ball", "soup", "spiral"])
+def test_a_time_limit_gives_flat_charts_which_are_as_valid(mesh):
+    began = time.monotonic()
+    unwrapped = unwrap(mesh, SIZE, padding=2, seconds=0.01)
+    assert time.monotonic() - began < 10
+    assert unwrapped.method == "fallback"
+    assert "0.01 s" in unwrapped.reason
+    check(unwrapped, mesh)
+
+
+def test_more_triangles_than_texels_still_has_a_place_for_each():
+    mesh = soup(2000)
+    unwrapped = unwrap(mesh, 32, padding=4, seconds=0.01)
+    check(unwrapped, mesh, 32)
+
+
+def test_cancelling_ends_the_child_and_removes_its_files():
+    job = start_unwrap(soup(3000), 2048, 4, 600)
+    child, folder = job._child.pid, job._folder.name
+    job.cancel()
+    job.cancel()
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert not Path(folder).exists()
+    with pytest.raises(ValueError, match="cancelled"):
+        job.result()
+
+
+def test_what_cannot_be_unwrapped_is_refused():
+    with pytest.raises(ValueError, match="no faces"):
+        unwrap(as_mesh(np.zeros((3, 3)), np.zeros((0, 3))), SIZE, 4, 1)
+    with pytest.raises(ValueError, match="not finite"):
+        unwrap(as_mesh(np.full((3, 3), np.nan), [[0, 1, 2]]), SIZE, 4, 1)
