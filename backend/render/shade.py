@@ -11,6 +11,7 @@ from backend.engines.interface import Engine
 from backend.light.environment import PrefilteredLight
 from backend.material.channels import MaterialSample
 from backend.render.bsdf import bsdf_reflectance
+from backend.render.relief import mirroring_normal, perturb_normal, relieve_diffuse, relieve_specular
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,22 @@ def shade(
     Returns:
         The colours. Gradients reach the material, the directions, the light and the occlusion.
     """
+    if sample.normal is None or tangent is None:
+        facing, mirroring = normal, normal
+    else:
+        smooth = torch.nn.functional.normalize(normal, dim=-1)
+        perturbed = perturb_normal(sample.normal, tangent, normal)
+        mirroring = mirroring_normal(perturbed, smooth, view)
+        facing, diffuse_share = relieve_diffuse(perturbed, smooth, engine)
+    lobe = bsdf_reflectance(sample.base_color, sample.roughness, sample.metallic, mirroring, view, engine)
+    direction, diffuse, specular = lobe.direction, lobe.diffuse, lobe.specular
     if sample.normal is not None and tangent is not None:
-        normal = perturb_normal(sample.normal, tangent, normal)
-    reflectance = bsdf_reflectance(sample.base_color, sample.roughness, sample.metallic, normal, view, engine)
-    diffuse = reflectance.diffuse * light.irradiance(engine, normal)
-    specular = reflectance.specular * light.specular(engine, reflectance.direction, reflectance.roughness)
+        direction, specular_share = relieve_specular(direction, lobe.roughness, mirroring, smooth, engine)
+        diffuse, specular = diffuse * diffuse_share, specular * specular_share
+    diffuse = diffuse * light.irradiance(engine, facing)
+    specular = specular * light.specular(engine, direction, lobe.roughness)
     if occlusion is not None:
-        cosine = (normal * view).sum(-1, keepdim=True).clamp(0.0, 1.0)
+        cosine = (mirroring * view).sum(-1, keepdim=True).clamp(0.0, 1.0)
         diffuse = diffuse * occlusion
         specular = specular * specular_occlusion(occlusion, cosine, sample.roughness)
     return Shaded(diffuse + specular, diffuse, specular)
@@ -70,23 +80,3 @@ def specular_occlusion(occlusion: Tensor, cos_view: Tensor, roughness: Tensor) -
     """
     exponent = torch.exp2(-16.0 * roughness.square() - 1.0)
     return ((cos_view + occlusion).clamp_min(1e-4).pow(exponent) - 1.0 + occlusion).clamp(0.0, 1.0)
-
-
-def perturb_normal(normal_map: Tensor, tangent: Tensor, normal: Tensor) -> Tensor:
-    """Apply a tangent-space normal in the MikkTSpace way: n' = x t + y b + z n, b = sign (n x t).
-
-    As the standard asks, the interpolated normal and tangent are used as they come, neither made unit nor orthogonal again.
-
-    Args:
-        normal_map: [N, 3] tangent-space normal in [-1, 1], +Y (green) towards growing v (upwards in the texture).
-        tangent: [N, 4] interpolated tangent, and the sign of the bitangent in the last.
-        normal: [N, 3] interpolated vertex normal.
-
-    Returns:
-        [N, 3] unit. Gradients reach all arguments.
-    """
-    along = tangent[:, :3]
-    bitangent = tangent[:, 3:] * torch.linalg.cross(normal, along)
-    x, y, z = normal_map.unbind(-1)
-    perturbed = x[:, None] * along + y[:, None] * bitangent + z[:, None] * normal
-    return torch.nn.functional.normalize(perturbed, dim=-1)
