@@ -13,43 +13,53 @@ PRIME_Z = wp.constant(wp.uint32(805459861))
 
 @wp.struct
 class Cell:
-    x: int
-    y: int
-    z: int
-    fraction: wp.vec3
+    fraction: wp.vec3  # where in the cell the point lies
+    x: wp.vec2ui  # share of the lower and the upper corner's coordinate in the row's number, an axis each
+    y: wp.vec2ui
+    z: wp.vec2ui
+    first: int  # the level's rows
+    size: wp.uint32
+    hashed: int
 
 
 @wp.func
-def cell_of(point: wp.vec3, scale: float):
-    """The cell of the point p * scale + 0.5 and where in it the point lies."""
+def cell_of(point: wp.vec3, scale: float, levels: wp.array2d(dtype=int), level: int):
+    """The cell of the point p * scale + 0.5.
+
+    Its corners' rows: the corner's place in the grid, or where that has no room the xor of the coordinates times three primes.
+    """
     c = Cell()
+    c.first = levels[level, 0]
+    c.size = wp.uint32(levels[level, 2])
+    c.hashed = levels[level, 3]
     p = point * scale + wp.vec3(0.5, 0.5, 0.5)
     x = wp.floor(p[0])
     y = wp.floor(p[1])
     z = wp.floor(p[2])
-    c.x = int(x)
-    c.y = int(y)
-    c.z = int(z)
     c.fraction = wp.vec3(p[0] - x, p[1] - y, p[2] - z)
+    step_y = PRIME_Y
+    step_z = PRIME_Z
+    if c.hashed == 0:
+        step_y = wp.uint32(levels[level, 1])
+        step_z = step_y * step_y
+    low_x = wp.uint32(int(x))
+    low_y = wp.uint32(int(y)) * step_y
+    low_z = wp.uint32(int(z)) * step_z
+    c.x = wp.vec2ui(low_x, low_x + wp.uint32(1))
+    c.y = wp.vec2ui(low_y, low_y + step_y)
+    c.z = wp.vec2ui(low_z, low_z + step_z)
     return c
 
 
 @wp.func
-def row_of(x: int, y: int, z: int, resolution: int, size: int, hashed: int):
-    """Row within the level: the corner's place in the grid, or where that has no room the xor of the coordinates times three primes.
-
-    Wraps at the size, so that points outside [0, 1] read something and never beyond.
-    """
-    r = wp.uint32(0)
-    if hashed != 0:
-        r = wp.uint32(x) ^ (wp.uint32(y) * PRIME_Y) ^ (wp.uint32(z) * PRIME_Z)
-        r = r & wp.uint32(size - 1)  # the size of a hashed level is a power of two
-    else:
-        n = wp.uint32(resolution)
-        r = wp.uint32(x) + n * (wp.uint32(y) + n * wp.uint32(z))
-        if r >= wp.uint32(size):
-            r = r % wp.uint32(size)
-    return int(r)
+def row_of(c: Cell, bx: int, by: int, bz: int):
+    """Row of a corner. Wraps at the level's size, so that points outside [0, 1] read something and never beyond."""
+    r = c.x[bx] + c.y[by] + c.z[bz]
+    if c.hashed != 0:
+        r = (c.x[bx] ^ c.y[by] ^ c.z[bz]) & (c.size - wp.uint32(1))  # the size of a hashed level is a power of two
+    elif r >= c.size:
+        r = r % c.size
+    return c.first + int(r)
 
 
 @wp.func
@@ -71,19 +81,15 @@ def hash_values(
 ):
     level, i = wp.tid()  # level by level: its rows stay in the cache
     item = i + offset
-    c = cell_of(points[item], scales[level])
+    c = cell_of(points[item], scales[level], levels, level)
     f = c.fraction
-    first = levels[level, 0]
-    resolution = levels[level, 1]
-    size = levels[level, 2]
-    hashed = levels[level, 3]
     total = wp.vec2(0.0, 0.0)
     for corner in range(8):
         bx = corner & 1
         by = (corner >> 1) & 1
         bz = corner >> 2
         w = axis_weight(f[0], bx) * axis_weight(f[1], by) * axis_weight(f[2], bz)
-        total += table[first + row_of(c.x + bx, c.y + by, c.z + bz, resolution, size, hashed)] * w
+        total += table[row_of(c, bx, by, bz)] * w
     values[item, level] = total
 
 
@@ -98,19 +104,15 @@ def hash_table_gradients(
 ):
     level_index, item = wp.tid()
     level = level_index + first_level
-    c = cell_of(points[item], scales[level])
+    c = cell_of(points[item], scales[level], levels, level)
     f = c.fraction
-    first = levels[level, 0]
-    resolution = levels[level, 1]
-    size = levels[level, 2]
-    hashed = levels[level, 3]
     g = output_gradient[item, level]
     for corner in range(8):
         bx = corner & 1
         by = (corner >> 1) & 1
         bz = corner >> 2
         w = axis_weight(f[0], bx) * axis_weight(f[1], by) * axis_weight(f[2], bz)
-        row = first + row_of(c.x + bx, c.y + by, c.z + bz, resolution, size, hashed)
+        row = row_of(c, bx, by, bz)
         wp.atomic_add(table_gradient, row, g * w)
 
 
@@ -127,12 +129,8 @@ def hash_point_gradients(
     item = wp.tid() + offset
     total = wp.vec3(0.0, 0.0, 0.0)
     for level in range(levels.shape[0]):
-        c = cell_of(points[item], scales[level])
+        c = cell_of(points[item], scales[level], levels, level)
         f = c.fraction
-        first = levels[level, 0]
-        resolution = levels[level, 1]
-        size = levels[level, 2]
-        hashed = levels[level, 3]
         g = output_gradient[item, level]
         slope = wp.vec3(0.0, 0.0, 0.0)
         for corner in range(8):
@@ -142,7 +140,7 @@ def hash_point_gradients(
             wx = axis_weight(f[0], bx)
             wy = axis_weight(f[1], by)
             wz = axis_weight(f[2], bz)
-            row = first + row_of(c.x + bx, c.y + by, c.z + bz, resolution, size, hashed)
+            row = row_of(c, bx, by, bz)
             d = wp.dot(g, table[row])
             sx = float(2 * bx - 1)
             sy = float(2 * by - 1)
