@@ -28,10 +28,8 @@ def edge_adjacency(faces: Tensor) -> Tensor:
     corners = torch.arange(3 * count, device=faces.device)
     if count == 0:
         return torch.empty((0, 3), dtype=torch.int32, device=faces.device)
-    ends = (
-        torch.stack((faces[:, [1, 2, 0]], faces[:, [2, 0, 1]]), dim=-1).long().view(-1, 2)
-    )  # edge k is opposite corner k
-    key, order = ((ends.amin(1) << 32) | ends.amax(1)).sort(stable=True)
+    start, end = faces.long().roll(-1, 1).view(-1), faces.long().roll(-2, 1).view(-1)  # edge k is opposite corner k
+    key, order = ((torch.minimum(start, end) << 32) | torch.maximum(start, end)).sort(stable=True)
     # within a run of equal keys the first pairs with the second, the third with the fourth, and so on
     starts = torch.ones_like(key, dtype=torch.bool)
     starts[1:] = key[1:] != key[:-1]

@@ -84,13 +84,24 @@ class _Antialias(torch.autograd.Function):
         pixels = images * height * width
         weight = color.new_empty((2, pixels))
         edge = torch.empty((2, pixels), dtype=torch.int32, device=color.device)
-        out = torch.empty_like(color)
+        out = color.clone()
+        screen = positions.new_empty((*positions.shape[:2], 3))
+        launch.items(
+            kernels.to_screen,
+            screen.shape[0] * screen.shape[1],
+            (
+                launch.array(positions.view(-1, 4), wp.vec4),
+                0.5 * width,
+                0.5 * height,
+                launch.array(screen.view(-1, 3), wp.vec3),
+            ),
+        )
         pairs = (launch.array(weight, wp.float32), launch.array(edge, wp.int32))
         launch.items(
             kernels.find_edges,
             pixels,
             (
-                launch.array(positions, wp.vec4),
+                launch.array(screen, wp.vec3),
                 launch.array(faces, wp.int32),
                 launch.array(adjacency, wp.int32),
                 width,
@@ -114,12 +125,12 @@ class _Antialias(torch.autograd.Function):
             ),
         )
         ctx.launch = launch
-        ctx.save_for_backward(color, positions, faces, weight, edge)
+        ctx.save_for_backward(color, screen, faces, weight, edge)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        color, positions, faces, weight, edge = ctx.saved_tensors
+        color, screen, faces, weight, edge = ctx.saved_tensors
         launch: Launcher = ctx.launch
         images, height, width, channels = color.shape
         gradient = gradients[0].contiguous()
@@ -127,20 +138,20 @@ class _Antialias(torch.autograd.Function):
         pairs = (launch.array(weight, wp.float32), launch.array(edge, wp.int32))
         to_color = to_positions = None
         if ctx.needs_input_grad[0]:
-            to_color = torch.empty_like(color)
+            to_color = gradient.clone()
             launch.items(
                 kernels.blend_adjoint_color,
                 weight.shape[1],
                 (grad_out, width, height, *pairs, launch.array(to_color.view(-1, channels), wp.float32)),
             )
         if ctx.needs_input_grad[1]:
-            copies = positions.new_zeros((launch.image_copies(images), *positions.shape))
+            copies = screen.new_zeros((launch.image_copies(images), *screen.shape[:2], 4))
             launch.image_sums(
                 kernels.blend_adjoint_positions,
                 images,
                 height * width,
                 (
-                    launch.array(positions, wp.vec4),
+                    launch.array(screen, wp.vec3),
                     launch.array(faces, wp.int32),
                     width,
                     height,

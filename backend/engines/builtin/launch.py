@@ -7,6 +7,7 @@ same element. On a CUDA device every piece is one launch on torch's current stre
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,10 @@ import warp as wp
 from torch import Tensor
 
 # Bounds of the pieces depend on the amount of work alone, never on the number of threads: results do not change with it.
-MAX_PIECES = 16
-MIN_PIECE = 2048
+MAX_PIECES = 64
+MIN_PIECE = 8192  # a launch costs about 20 us, an item 20 to 100 ns
+# Work of fewer items than this is not worth waking another thread for.
+ALONE = 4096
 # Scattered sums (gradients of shared vertices or texels) go to this many private accumulators, summed in order afterwards.
 ACCUMULATORS = 4
 
@@ -30,6 +33,10 @@ def split(count: int, pieces: int) -> list[tuple[int, int]]:
     """Cut `count` items into at most `pieces` equal runs: [(offset, length)], none empty."""
     step = max(1, -(-count // max(1, pieces)))
     return [(offset, min(step, count - offset)) for offset in range(0, count, step)]
+
+
+def _items(size: int | tuple[int, ...]) -> int:
+    return size if isinstance(size, int) else math.prod(size)
 
 
 class Launcher:
@@ -126,7 +133,7 @@ class Launcher:
                     kernel, dim=size, inputs=arguments, device=self._warp_device, stream=stream, record_tape=False
                 )
             return
-        if self._pool is None or len(jobs) == 1:
+        if self._pool is None or len(jobs) == 1 or sum(_items(size) for size, _ in jobs) < ALONE:
             for size, arguments in jobs:
                 wp.launch(kernel, dim=size, inputs=arguments, device=self._warp_device, record_tape=False)
             return
@@ -150,7 +157,8 @@ class Launcher:
         helpers = [self._pool.submit(drain) for _ in range(min(self.threads, len(commands)) - 1)]
         drain()
         for helper in helpers:
-            helper.result()
+            if not helper.cancel():  # one that has not begun by now has nothing left to do
+                helper.result()
 
     def _stream(self) -> wp.Stream:
         """Warp's handle of torch's current stream, kept so that it is wrapped once."""

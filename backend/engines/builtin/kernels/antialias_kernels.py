@@ -13,15 +13,34 @@ REACH = wp.constant(
 SECOND_IS_NEAR = wp.constant(1 << 30)  # flag in an edge's code: the pair's second pixel shows the nearer surface
 
 
+@wp.kernel(enable_backward=False)
+def to_screen(
+    offset: int,
+    positions: wp.array(dtype=wp.vec4),
+    half_width: float,
+    half_height: float,
+    screen: wp.array(dtype=wp.vec3),
+):
+    """Position from the image's middle in pixels, and w."""
+    i = wp.tid() + offset
+    p = positions[i]
+    screen[i] = wp.vec3(p[0] / p[3] * half_width, p[1] / p[3] * half_height, p[3])
+
+
 @wp.func
-def to_pixels(p: wp.vec4, center: wp.vec2, half: wp.vec2, axis: int):
-    """Position on screen relative to a pixel centre, in pixels, as (along the pair, across it)."""
-    x = p[0] / p[3] * half[0] - center[0]
-    y = p[1] / p[3] * half[1] - center[1]
-    out = wp.vec2(x, y)
+def relative(p: wp.vec3, center: wp.vec2, axis: int):
+    """From a pixel centre, as (along the pair, across it)."""
+    out = wp.vec2(p[0] - center[0], p[1] - center[1])
     if axis == 1:
-        out = wp.vec2(y, x)
+        out = wp.vec2(p[1] - center[1], p[0] - center[0])
     return out
+
+
+@wp.func
+def center_of(pixel: int, width: int, height: int):
+    """Centre of a pixel, from the image's middle in pixels."""
+    row = (pixel // width) % height
+    return wp.vec2(float(pixel % width) + 0.5 - 0.5 * float(width), float(row) + 0.5 - 0.5 * float(height))
 
 
 @wp.func
@@ -43,7 +62,7 @@ def side_of(a: wp.vec2, b: wp.vec2, point: wp.vec2):
 @wp.kernel(enable_backward=False)
 def find_edges(
     offset: int,
-    positions: wp.array2d(dtype=wp.vec4),
+    screen: wp.array2d(dtype=wp.vec3),
     faces: wp.array2d(dtype=int),
     adjacency: wp.array2d(dtype=int),
     width: int,
@@ -61,110 +80,101 @@ def find_edges(
     weight > 0: the far colour reaches into the near pixel; < 0: the near colour covers part of the far pixel.
     """
     axis, item = wp.tid()
-    pixel = item + offset
-    row = (pixel // width) % height
-    column = pixel % width
-    found = float(0.0)
-    code = int(0)
-    inside = column < width - 1
-    other = pixel + 1
+    first = item + offset
+    weight[axis, first] = 0.0
+    edge[axis, first] = 0
+    second = first + 1
     if axis == 1:
-        inside = row < height - 1
-        other = pixel + width
-    first_triangle = triangle[pixel]
-    second_triangle = first_triangle
-    if inside:
-        second_triangle = triangle[other]
-    if first_triangle != second_triangle:
-        image = pixel // (width * height)
-        t = first_triangle
-        far = second_triangle
-        flag = int(0)
-        direction = float(1.0)
-        if first_triangle < 0 or (second_triangle >= 0 and barycentric[other][2] <= barycentric[pixel][2]):
-            t = second_triangle
-            far = first_triangle
-            flag = SECOND_IS_NEAR
-            direction = float(-1.0)
-            if axis == 0:
-                column += 1
-            else:
-                row += 1
-        half = wp.vec2(0.5 * float(width), 0.5 * float(height))
-        center = wp.vec2(float(column) + 0.5 - half[0], float(row) + 0.5 - half[1])
-        entry = int(-1)  # the edge of `t` through which the walk came in
-        left = walk + 1
-        while left > 0:
-            left -= 1
-            p0 = positions[image, faces[t, 0]]
-            p1 = positions[image, faces[t, 1]]
-            p2 = positions[image, faces[t, 2]]
-            if p0[3] <= 0.0 or p1[3] <= 0.0 or p2[3] <= 0.0:
-                left = int(0)
-            else:
-                s0 = to_pixels(p0, center, half, axis)
-                s1 = to_pixels(p1, center, half, axis)
-                s2 = to_pixels(p2, center, half, axis)
-                exit = int(-1)
-                distance = float(-1.0e30)
-                if entry != 0 and crosses(s1, s2):
-                    distance = direction * crossing(s1, s2)
-                    exit = int(0)
-                if entry != 1 and crosses(s2, s0):
-                    d = direction * crossing(s2, s0)
-                    if d > distance:
-                        distance = d
-                        exit = int(1)
-                if entry != 2 and crosses(s0, s1):
-                    d = direction * crossing(s0, s1)
-                    if d > distance:
-                        distance = d
-                        exit = int(2)
-                if exit < 0 or distance <= -REACH or distance >= 1.0 + REACH:
-                    left = int(0)
-                else:
-                    a = s1
-                    b = s2
-                    own = s0
-                    if exit == 1:
-                        a = s2
-                        b = s0
-                        own = s1
-                    elif exit == 2:
-                        a = s0
-                        b = s1
-                        own = s2
-                    across = adjacency[t, exit]
-                    silhouette = int(1)
-                    if across >= 0:
-                        p = positions[image, faces[across // 3, across % 3]]
-                        if p[3] > 0.0:
-                            wing = to_pixels(p, center, half, axis)
-                            if side_of(a, b, own) * side_of(a, b, wing) <= 0.0:
-                                silhouette = int(0)
-                    if silhouette == 1:
-                        if wp.abs(b[1] - a[1]) >= wp.abs(b[0] - a[0]):  # flatter edges are the other axis's
-                            found = 0.5 - wp.clamp(distance, 0.0, 1.0)
-                            code = t * 3 + exit + flag
-                        left = int(0)
-                    else:
-                        t = across // 3
-                        entry = across % 3
-                        if t == far:
-                            left = int(0)
-    weight[axis, pixel] = found
-    edge[axis, pixel] = code
+        second = first + width
+        if (first // width) % height == height - 1:
+            return
+    elif first % width == width - 1:
+        return
+    t = triangle[first]
+    far = triangle[second]
+    if t == far:
+        return
+    near = first
+    flag = int(0)
+    direction = float(1.0)
+    if t < 0 or (far >= 0 and barycentric[second][2] <= barycentric[first][2]):
+        t = triangle[second]
+        far = triangle[first]
+        near = second
+        flag = SECOND_IS_NEAR
+        direction = -1.0
+    image = first // (width * height)
+    center = center_of(near, width, height)
+    entry = int(-1)  # the edge of `t` through which the walk came in
+    left = walk + 1
+    while left > 0:
+        left -= 1
+        p0 = screen[image, faces[t, 0]]
+        p1 = screen[image, faces[t, 1]]
+        p2 = screen[image, faces[t, 2]]
+        if p0[2] <= 0.0 or p1[2] <= 0.0 or p2[2] <= 0.0:
+            return
+        s0 = relative(p0, center, axis)
+        s1 = relative(p1, center, axis)
+        s2 = relative(p2, center, axis)
+        exit = int(-1)
+        distance = float(-1.0e30)
+        if entry != 0 and crosses(s1, s2):
+            distance = direction * crossing(s1, s2)
+            exit = 0
+        if entry != 1 and crosses(s2, s0):
+            d = direction * crossing(s2, s0)
+            if d > distance:
+                distance = d
+                exit = 1
+        if entry != 2 and crosses(s0, s1):
+            d = direction * crossing(s0, s1)
+            if d > distance:
+                distance = d
+                exit = 2
+        if exit < 0 or distance <= -REACH or distance >= 1.0 + REACH:
+            return
+        a = s1
+        b = s2
+        own = s0
+        if exit == 1:
+            a = s2
+            b = s0
+            own = s1
+        elif exit == 2:
+            a = s0
+            b = s1
+            own = s2
+        across = adjacency[t, exit]
+        silhouette = int(1)
+        if across >= 0:
+            p = screen[image, faces[across // 3, across % 3]]
+            if p[2] > 0.0 and side_of(a, b, own) * side_of(a, b, relative(p, center, axis)) <= 0.0:
+                silhouette = 0
+        if silhouette == 1:
+            if wp.abs(b[1] - a[1]) >= wp.abs(b[0] - a[0]):  # flatter edges are the other axis's
+                weight[axis, first] = 0.5 - wp.clamp(distance, 0.0, 1.0)
+                edge[axis, first] = t * 3 + exit + flag
+            return
+        t = across // 3
+        entry = across % 3
+        if t == far:
+            return
 
 
 @wp.func
-def share(weight: float, code: int, of_first: int):
+def share(
+    weight: wp.array2d(dtype=float), edge: wp.array2d(dtype=int), axis: int, pair: int, of_first: int
+):
     """How much of the other pixel's colour the pair's first (or second) pixel takes: |weight| if it is the one blended, else 0."""
-    first_takes = wp.where((code >> 30) == 0, 1, 0)  # the near pixel takes where weight > 0
-    if weight < 0.0:
-        first_takes = 1 - first_takes
     taken = float(0.0)
-    if first_takes == of_first:
-        taken = wp.abs(weight)
+    w = weight[axis, pair]
+    if w != 0.0:
+        first_takes = wp.where((edge[axis, pair] >> 30) == 0, 1, 0)  # the near pixel takes where weight > 0
+        if w < 0.0:
+            first_takes = 1 - first_takes
+        if first_takes == of_first:
+            taken = wp.abs(w)
     return taken
 
 
@@ -178,15 +188,18 @@ def blend(
     edge: wp.array2d(dtype=int),
     out: wp.array2d(dtype=float),
 ):
+    """Blend the pixels that take from a neighbour; `out` holds a copy of `color` before."""
     pixel = wp.tid() + offset
-    right = share(weight[0, pixel], edge[0, pixel], 1)
-    below = share(weight[1, pixel], edge[1, pixel], 1)
+    right = share(weight, edge, 0, pixel, 1)
+    below = share(weight, edge, 1, pixel, 1)
     left = float(0.0)
     above = float(0.0)
     if pixel % width > 0:
-        left = share(weight[0, pixel - 1], edge[0, pixel - 1], 0)
+        left = share(weight, edge, 0, pixel - 1, 0)
     if (pixel // width) % height > 0:
-        above = share(weight[1, pixel - width], edge[1, pixel - width], 0)
+        above = share(weight, edge, 1, pixel - width, 0)
+    if right + below + left + above == 0.0:
+        return
     for c in range(color.shape[1]):
         own = color[pixel, c]
         value = own
@@ -211,19 +224,22 @@ def blend_adjoint_color(
     edge: wp.array2d(dtype=int),
     grad_color: wp.array2d(dtype=float),
 ):
+    """Gradient of the pixels that gave or took; `grad_color` holds a copy of `grad_out` before."""
     pixel = wp.tid() + offset
-    kept = 1.0 - share(weight[0, pixel], edge[0, pixel], 1) - share(weight[1, pixel], edge[1, pixel], 1)
+    kept = 1.0 - share(weight, edge, 0, pixel, 1) - share(weight, edge, 1, pixel, 1)
     # what the four neighbours took of this pixel's colour
-    right = share(weight[0, pixel], edge[0, pixel], 0)
-    below = share(weight[1, pixel], edge[1, pixel], 0)
+    right = share(weight, edge, 0, pixel, 0)
+    below = share(weight, edge, 1, pixel, 0)
     left = float(0.0)
     above = float(0.0)
     if pixel % width > 0:
-        kept -= share(weight[0, pixel - 1], edge[0, pixel - 1], 0)
-        left = share(weight[0, pixel - 1], edge[0, pixel - 1], 1)
+        kept -= share(weight, edge, 0, pixel - 1, 0)
+        left = share(weight, edge, 0, pixel - 1, 1)
     if (pixel // width) % height > 0:
-        kept -= share(weight[1, pixel - width], edge[1, pixel - width], 0)
-        above = share(weight[1, pixel - width], edge[1, pixel - width], 1)
+        kept -= share(weight, edge, 1, pixel - width, 0)
+        above = share(weight, edge, 1, pixel - width, 1)
+    if kept == 1.0 and right + below + left + above == 0.0:
+        return
     for c in range(grad_out.shape[1]):
         value = grad_out[pixel, c] * kept
         if right > 0.0:
@@ -241,7 +257,7 @@ def blend_adjoint_color(
 def blend_adjoint_positions(
     offset: int,
     copy: int,
-    positions: wp.array2d(dtype=wp.vec4),
+    screen: wp.array2d(dtype=wp.vec3),
     faces: wp.array2d(dtype=int),
     width: int,
     height: int,
@@ -258,15 +274,15 @@ def blend_adjoint_positions(
     if blended == 0.0 or wp.abs(blended) >= 0.5:  # at a half the distance was clamped
         return
     code = edge[axis, pixel]
-    step = wp.where(axis == 0, 1, width)
+    other = pixel + wp.where(axis == 0, 1, width)
     near = pixel
-    far = pixel + step
+    far = other
     direction = float(1.0)
     if (code >> 30) != 0:
         code -= SECOND_IS_NEAR
-        near = pixel + step
+        near = other
         far = pixel
-        direction = float(-1.0)
+        direction = -1.0
     target = wp.where(blended > 0.0, near, far)
     g = float(0.0)
     for c in range(color.shape[1]):
@@ -277,14 +293,13 @@ def blend_adjoint_positions(
     t = code // 3
     corner = code % 3
     image = near // (width * height)
-    half = wp.vec2(0.5 * float(width), 0.5 * float(height))
-    center = wp.vec2(float(near % width) + 0.5 - half[0], float((near // width) % height) + 0.5 - half[1])
+    center = center_of(near, width, height)
     ia = faces[t, (corner + 1) % 3]
     ib = faces[t, (corner + 2) % 3]
-    pa = positions[image, ia]
-    pb = positions[image, ib]
-    a = to_pixels(pa, center, half, axis)
-    b = to_pixels(pb, center, half, axis)
+    pa = screen[image, ia]
+    pb = screen[image, ib]
+    a = relative(pa, center, axis)
+    b = relative(pb, center, axis)
     # the ends lie on either side of the line and the edge is steep, so none of these quotients exceeds 1
     inverse = 1.0 / (b[1] - a[1])
     x = a[0] - a[1] * (b[0] - a[0]) * inverse
@@ -294,7 +309,12 @@ def blend_adjoint_positions(
     if axis == 1:
         ga = wp.vec2(ga[1], ga[0])
         gb = wp.vec2(gb[1], gb[0])
-    ga = wp.vec2(ga[0] * half[0] / pa[3], ga[1] * half[1] / pa[3])
-    gb = wp.vec2(gb[0] * half[0] / pb[3], gb[1] * half[1] / pb[3])
-    wp.atomic_add(grad_positions, copy, image, ia, wp.vec4(ga[0], ga[1], 0.0, -(ga[0] * pa[0] + ga[1] * pa[1]) / pa[3]))
-    wp.atomic_add(grad_positions, copy, image, ib, wp.vec4(gb[0], gb[1], 0.0, -(gb[0] * pb[0] + gb[1] * pb[1]) / pb[3]))
+    # x on screen = x / w * half: what it does to x, y and w
+    half_width = 0.5 * float(width)
+    half_height = 0.5 * float(height)
+    fall_a = -(ga[0] * pa[0] + ga[1] * pa[1]) / pa[2]
+    fall_b = -(gb[0] * pb[0] + gb[1] * pb[1]) / pb[2]
+    slope_a = wp.vec4(ga[0] * half_width / pa[2], ga[1] * half_height / pa[2], 0.0, fall_a)
+    slope_b = wp.vec4(gb[0] * half_width / pb[2], gb[1] * half_height / pb[2], 0.0, fall_b)
+    wp.atomic_add(grad_positions, copy, image, ia, slope_a)
+    wp.atomic_add(grad_positions, copy, image, ib, slope_b)

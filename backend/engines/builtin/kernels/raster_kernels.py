@@ -7,7 +7,7 @@ Homogeneous edge functions relative to the pixel (Olano and Greer 1997): no clip
 # ruff: noqa: UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
 import warp as wp
 
-# No fused multiply-adds: every kernel, on every device, must find the same sign for the same edge.
+# No fused multiply-adds: they would round a b - c d otherwise than -(c d - a b), and the two triangles of an edge would no longer agree.
 wp.set_module_options({"fuse_fp": False})
 
 EMPTY = wp.constant(wp.uint64(0xFFFFFFFFFFFFFFFF))
@@ -16,34 +16,13 @@ SMALL_BOX = wp.constant(256)  # pixels; larger boxes are cut into tiles of 16 x 
 
 
 @wp.func
-def comes_before(a: wp.vec4, b: wp.vec4):
-    """One order of the two ends of an edge, the same in both triangles that share it."""
-    before = a[0] < b[0]
-    if a[0] == b[0]:
-        before = a[1] < b[1]
-        if a[1] == b[1]:
-            before = a[3] < b[3]
-    return before
-
-
-@wp.func
 def cross(ax: float, ay: float, bx: float, by: float):
+    """Edge function of a -> b at the origin. cross(b, a) is exactly -cross(a, b): two triangles agree on their edge, no gaps."""
     return ax * by - ay * bx
 
 
 @wp.func
-def edge_value(ax: float, ay: float, bx: float, by: float, ordered: bool):
-    """Edge function of a -> b at the origin. Both triangles of an edge evaluate the same expression: exact opposites, no gaps."""
-    value = float(0.0)
-    if ordered:
-        value = cross(ax, ay, bx, by)
-    else:
-        value = -cross(bx, by, ax, ay)
-    return value
-
-
-@wp.func
-def edge_inside(value: float, a: wp.vec4, b: wp.vec4, ordered: bool):
+def edge_inside(value: float, a: wp.vec4, b: wp.vec4):
     """Sign of an edge function. A pixel centre exactly on the edge counts as if moved by (e, e^2): one triangle of two takes it.
 
     The motion changes the edge function by e (ay bw - aw by) + e^2 (aw bx - ax bw), here from the unshifted ends: it does not depend on
@@ -51,15 +30,9 @@ def edge_inside(value: float, a: wp.vec4, b: wp.vec4, ordered: bool):
     """
     inside = value > 0.0
     if value == 0.0:
-        tie = float(0.0)
-        if ordered:
-            tie = a[1] * b[3] - a[3] * b[1]
-            if tie == 0.0:
-                tie = a[3] * b[0] - a[0] * b[3]
-        else:
-            tie = -(b[1] * a[3] - b[3] * a[1])
-            if tie == 0.0:
-                tie = -(b[3] * a[0] - b[0] * a[3])
+        tie = a[1] * b[3] - a[3] * b[1]
+        if tie == 0.0:
+            tie = a[3] * b[0] - a[0] * b[3]
         inside = tie > 0.0
     return inside
 
@@ -108,9 +81,6 @@ def cover_pixel(
     p0: wp.vec4,
     p1: wp.vec4,
     p2: wp.vec4,
-    ordered01: bool,
-    ordered12: bool,
-    ordered20: bool,
     fx: float,
     fy: float,
     pixel: int,
@@ -125,11 +95,11 @@ def cover_pixel(
     y1 = p1[1] - fy * p1[3]
     x2 = p2[0] - fx * p2[3]
     y2 = p2[1] - fy * p2[3]
-    e0 = edge_value(x1, y1, x2, y2, ordered12)
-    e1 = edge_value(x2, y2, x0, y0, ordered20)
-    e2 = edge_value(x0, y0, x1, y1, ordered01)
-    side = edge_inside(e0, p1, p2, ordered12)
-    if side == edge_inside(e1, p2, p0, ordered20) and side == edge_inside(e2, p0, p1, ordered01):
+    e0 = cross(x1, y1, x2, y2)
+    e1 = cross(x2, y2, x0, y0)
+    e2 = cross(x0, y0, x1, y1)
+    side = edge_inside(e0, p1, p2)
+    if side == edge_inside(e1, p2, p0) and side == edge_inside(e2, p0, p1):
         area = e0 + e1 + e2
         w = e0 * p0[3] + e1 * p1[3] + e2 * p2[3]
         z = e0 * p0[2] + e1 * p1[2] + e2 * p2[2]
@@ -164,9 +134,6 @@ def cover_band(
     y1 = wp.min(box[3], end_row - 1)
     if box[2] < box[0] or y1 < y0:
         return
-    o01 = comes_before(p0, p1)
-    o12 = comes_before(p1, p2)
-    o20 = comes_before(p2, p0)
     sx = 2.0 / float(width)
     sy = 2.0 / float(height)
     for row in range(y0, y1 + 1):
@@ -174,7 +141,7 @@ def cover_band(
         start = (image * height + row) * width
         for column in range(box[0], box[2] + 1):
             fx = (float(column) + 0.5) * sx - 1.0
-            cover_pixel(p0, p1, p2, o01, o12, o20, fx, fy, start + column, t, peel, previous, keys)
+            cover_pixel(p0, p1, p2, fx, fy, start + column, t, peel, previous, keys)
 
 
 @wp.kernel(enable_backward=False)
@@ -217,9 +184,6 @@ def cover_small(
             # no room: mark what was asked for and cannot be used, and cover the box here
             for unused in range(slot, capacity):
                 queue[unused] = wp.vec3i(-1, 0, 0)
-    o01 = comes_before(p0, p1)
-    o12 = comes_before(p1, p2)
-    o20 = comes_before(p2, p0)
     sx = 2.0 / float(width)
     sy = 2.0 / float(height)
     for row in range(box[1], box[3] + 1):
@@ -227,7 +191,7 @@ def cover_small(
         start = (image * height + row) * width
         for column in range(box[0], box[2] + 1):
             fx = (float(column) + 0.5) * sx - 1.0
-            cover_pixel(p0, p1, p2, o01, o12, o20, fx, fy, start + column, t, peel, previous, keys)
+            cover_pixel(p0, p1, p2, fx, fy, start + column, t, peel, previous, keys)
 
 
 @wp.kernel(enable_backward=False)
@@ -258,9 +222,6 @@ def cover_tiles(
             p1 = positions[image, faces[t, 1]]
             p2 = positions[image, faces[t, 2]]
             box = pixel_box(p0, p1, p2, width, height)
-            o01 = comes_before(p0, p1)
-            o12 = comes_before(p1, p2)
-            o20 = comes_before(p2, p0)
             column = ((task[2] & 0xFFFF) << 4) + (lane & 15)
             first = ((task[2] >> 16) << 4) + (lane >> 4)
             fx = (float(column) + 0.5) * sx - 1.0
@@ -269,7 +230,7 @@ def cover_tiles(
                 if column >= box[0] and column <= box[2] and row >= box[1] and row <= box[3]:
                     fy = (float(row) + 0.5) * sy - 1.0
                     pixel = (image * height + row) * width + column
-                    cover_pixel(p0, p1, p2, o01, o12, o20, fx, fy, pixel, t, peel, previous, keys)
+                    cover_pixel(p0, p1, p2, fx, fy, pixel, t, peel, previous, keys)
         slot += workers
 
 
@@ -312,9 +273,9 @@ def resolve(
     y1 = p1[1] - fy * p1[3]
     x2 = p2[0] - fx * p2[3]
     y2 = p2[1] - fy * p2[3]
-    e0 = edge_value(x1, y1, x2, y2, comes_before(p1, p2))
-    e1 = edge_value(x2, y2, x0, y0, comes_before(p2, p0))
-    e2 = edge_value(x0, y0, x1, y1, comes_before(p0, p1))
+    e0 = cross(x1, y1, x2, y2)
+    e1 = cross(x2, y2, x0, y0)
+    e2 = cross(x0, y0, x1, y1)
     area = e0 + e1 + e2
     u = e0 / area
     v = e1 / area
