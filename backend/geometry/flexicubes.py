@@ -142,7 +142,7 @@ def _quads(lattice: Lattice, tables: CubeTables, inside: Tensor, cube: Tensor, f
     n, m = lattice.cells, lattice.side
     line = point // m
     lowest = point - line - (line // m) * n  # the cube whose lowest corner the edge starts from
-    step = tables.quad_offsets @ torch.tensor([n * n, n, 1], device=cube.device)  # [3, 4]
+    step = (tables.quad_offsets * torch.tensor([n * n, n, 1], device=cube.device)).sum(-1)  # [3, 4]
     place = torch.empty(lattice.cube_count, dtype=torch.int64, device=cube.device)  # read only where written
     place[cube] = torch.arange(cube.shape[0], device=cube.device)
     row = place[lowest.unsqueeze(1) + step[axis]]  # [Q, 4]
