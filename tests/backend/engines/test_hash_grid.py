@@ -34,6 +34,8 @@ def test_layout_is_dense_while_it_fits_and_hashed_from_there():
     assert [level.hashed for level in SMALL.levels] == [False] * 2 + [True] * 6
     assert fine.size == 2**14 and SMALL.entries == 4096 + 13824 + 6 * 2**14
     assert hash_layout(levels=1, base=3).levels[0].size == 32  # 27 corners, rounded up to 8
+    usual = hash_layout(levels=16, base=16, per_level_scale=(2048 / 16) ** (1 / 15), log2_size=19)
+    assert usual.entries * 2 == 12196240  # the parameters tiny-cuda-nn reports for 16 to 2048
 
 
 def test_value_and_gradients_equal_the_oracle(launch):
