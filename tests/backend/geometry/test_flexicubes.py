@@ -127,17 +127,20 @@ def test_gradients_are_finite_differences(method):
 
 
 def test_gamma_chooses_the_diagonal():
-    """Gamma near 1 at two opposite corners of a quad: its centre lies between these, and so does the cut."""
+    """Gamma near 1 at two opposite corners of each quad and near 0 at the others: the centre lies between the first, and so does the cut."""
     lattice = Lattice.make(2, 1.0)
     sdf = torch.full((27,), 3.0)
     sdf[13] = -1.0
-    weights = neutral(lattice)
-    weights[[0, 3, 5, 6], -1] = 20.0  # cubes of even parity: the box's every face has two, across from one another
-    whole = flexicubes.extract(lattice, lattice.points() * torch.tensor([1.0, 2.0, 3.0]), sdf, weights)
-    split = flexicubes.extract(lattice, lattice.points() * torch.tensor([1.0, 2.0, 3.0]), sdf, weights, centres=False)
-    even = {0, 3, 5, 6}
-    assert all(len(even & set(face)) == 2 for face in split.faces.tolist())
-    assert whole.vertices.shape[0] == 8 + 6 and whole.faces.shape[0] == 24
+    weights = torch.randn(8, flexicubes.WEIGHTS, generator=torch.Generator().manual_seed(0))
+    even = [0, 3, 5, 6]  # the box's every face has two of these cubes, across from one another
+    weights[:, -1] = -20.0
+    weights[even, -1] = 20.0
+    split = flexicubes.extract(lattice, lattice.points(), sdf, weights, centres=False)
+    assert all(len(set(even) & set(face)) == 2 for face in split.faces.tolist())
+    whole = flexicubes.extract(lattice, lattice.points(), sdf, weights)
+    for quad in whole.faces.view(6, 4, 3):
+        corners = [corner for corner in quad[:, 0].tolist() if corner in even]
+        assert torch.allclose(whole.vertices[int(quad[0, 2])], whole.vertices[corners].mean(0), atol=1e-4)
 
 
 def test_shapes_that_do_not_fit_are_refused():
