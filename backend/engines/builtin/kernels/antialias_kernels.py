@@ -163,9 +163,7 @@ def find_edges(
 
 
 @wp.func
-def share(
-    weight: wp.array2d(dtype=float), edge: wp.array2d(dtype=int), axis: int, pair: int, of_first: int
-):
+def share(weight: wp.array2d(dtype=float), edge: wp.array2d(dtype=int), axis: int, pair: int, of_first: int):
     """How much of the other pixel's colour the pair's first (or second) pixel takes: |weight| if it is the one blended, else 0."""
     taken = float(0.0)
     w = weight[axis, pair]

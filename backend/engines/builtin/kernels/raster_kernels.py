@@ -17,7 +17,7 @@ SMALL_BOX = wp.constant(256)  # pixels; larger boxes are cut into tiles of 16 x 
 
 @wp.func
 def cross(ax: float, ay: float, bx: float, by: float):
-    """Edge function of a -> b at the origin. cross(b, a) is exactly -cross(a, b): two triangles agree on their edge, no gaps."""
+    """Edge function of a -> b at the origin; swapped ends give exactly the opposite, so two triangles agree on their edge."""
     return ax * by - ay * bx
 
 
