@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from backend.contract import RequestError
@@ -105,5 +106,9 @@ def _undistort(light: Tensor, lens: Lens, intrinsics: tuple[float, float, float,
     matrix = np.array(
         [[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]]
     )  # OpenCV counts from the centre of the first pixel
-    maps = cv2.initUndistortRectifyMap(matrix, np.array(lens.distortion), None, matrix, (width, height), cv2.CV_32FC1)
-    return torch.from_numpy(cv2.remap(light.numpy(), maps[0], maps[1], cv2.INTER_LINEAR))
+    x, y = cv2.initUndistortRectifyMap(matrix, np.array(lens.distortion), None, matrix, (width, height), cv2.CV_32FC1)
+    # sampled here and not by cv2.remap, which rounds positions to 1/32 pixel
+    where = torch.from_numpy(np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=-1))
+    return (
+        F.grid_sample(light.permute(2, 0, 1)[None], where[None], align_corners=False)[0].permute(1, 2, 0).contiguous()
+    )

@@ -62,8 +62,8 @@ def visual_hull(
 def sample_mask(cameras: Cameras, masks: Tensor, view: int, points: Tensor) -> tuple[Tensor, Tensor]:
     """What one view says of [P, 3] points: the mask there, bilinear, [P]; and whether it can tell, [P] bool.
 
-    A view can tell of the points inside its image. If its mask keeps clear of the image's border, the whole object is in the picture, and the
-    view can tell of all other points too: they are outside.
+    A view can tell of the points inside its image. If its mask keeps clear of the image's border, the whole object is in the picture,
+    and the view can tell of all other points too: they are outside.
     """
     pose = cameras.camera_to_world[view].to(points)
     fx, fy, cx, cy = cameras.intrinsics[view].to(points).unbind()

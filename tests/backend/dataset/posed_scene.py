@@ -32,7 +32,7 @@ def ring(count, distance=4.0, target=CENTRE):
     return [pose_from(target + distance * direction, target) for direction in away]
 
 
-def project(points, pose, intrinsics, distortion=None):
+def project(points, pose, intrinsics):
     """Pixels [P, 2] (x right, y down, the first pixel's centre at 0.5) by OpenCV, whose cameras look along +Z with +Y down."""
     fx, fy, cx, cy = intrinsics
     flipped = pose @ np.diag([1.0, -1.0, -1.0, 1.0])
@@ -40,7 +40,7 @@ def project(points, pose, intrinsics, distortion=None):
     turn, _ = cv2.Rodrigues(world_to_camera[:3, :3])
     matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
     pixels, _ = cv2.projectPoints(
-        np.asarray(points, float).reshape(-1, 1, 3), turn, world_to_camera[:3, 3], matrix, distortion
+        np.asarray(points, float).reshape(-1, 1, 3), turn, world_to_camera[:3, 3], matrix, None
     )
     return pixels[:, 0]
 

@@ -57,7 +57,7 @@ def test_black_masks_and_cameras_without_a_common_object_are_refused():
     assert caught.value.code == "mask-empty"
     # every camera turned by a third of a circle about its own place: all look somewhere else
     poses = [pose_from(p[:3, 3], p[:3, 3] + np.cross(p[:3, 2], [0, 0, 1])) for p in ring(8)]
-    with pytest.raises(RequestError, match="do not see a common object; .*view") as caught:
+    with pytest.raises(RequestError, match=r"do not see a common object; .*view") as caught:
         find_box(cameras_of(poses, (90.0, 90.0, 30.0, 27.0), (64, 48)), masks)
     assert caught.value.code == "no-common-box"
     row = [pose_from([x, -4, 0], [x, 0, 0]) for x in range(8)]  # parallel: an object at infinity
