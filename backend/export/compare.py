@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from backend.dataset.views import Views
-from backend.export.report import Comparison
+from backend.export.report import Comparison, pictured
 from backend.light.environment import PrefilteredLight
 from backend.loss.metrics import Lpips, encode_over_white, psnr, ssim
 from backend.render.renderer import Material, Renderer, Surface
@@ -25,9 +25,9 @@ def compare_views(
         lpips: perceptual distance of two [H, W, 3] pictures, or None to leave it out.
 
     Returns:
-        N comparisons, pictures on the CPU, in the order of the views.
+        N comparisons in the order of the views; those the report shows have their pictures, on the CPU.
     """
-    found = []
+    found, shown = [], pictured(len(views))
     for index, name in enumerate(views.names):
         one = views.select(torch.tensor([index], device=views.images.device))
         height, width = one.cameras.sizes[0].tolist()
@@ -37,8 +37,8 @@ def compare_views(
         found.append(
             Comparison(
                 name,
-                photo.cpu(),
-                ours.cpu(),
+                photo.cpu() if index in shown else None,
+                ours.cpu() if index in shown else None,
                 psnr=float(psnr(ours, photo)),
                 ssim=float(ssim(ours, photo)) if min(height, width) >= 11 else float("nan"),
                 lpips=lpips(ours, photo) if lpips is not None else None,

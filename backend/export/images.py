@@ -67,8 +67,12 @@ def write_exr(path: Path, image: Picture, half: bool = True) -> None:
     try:
         with OpenEXR.File(header, channels) as file:
             file.write(str(path))
-    except RuntimeError as error:
+        with OpenEXR.File(str(path)) as file:  # a disk that fills while the file is closed goes unnoticed
+            complete = bool(file.parts) and file.channels()[name].pixels.shape[:2] == values.shape[:2]
+    except (RuntimeError, ValueError, KeyError) as error:
         raise OSError(f"{path} cannot be written: {error}") from error
+    if not complete:
+        raise OSError(f"{path} is not complete; the disk may be full")
 
 
 def write_hdr(path: Path, image: Picture) -> None:

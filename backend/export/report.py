@@ -29,11 +29,16 @@ Curve = Sequence[tuple[int, Mapping[str, float], float | None]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One view: the photograph and our render of it, both [H, W, 3] sRGB-encoded over white, and how near they are."""
+    """One view: how near our render is to the photograph, and the two where they shall be shown.
+
+    Attributes:
+        photo, render: [H, W, 3] sRGB-encoded over white, or None: hundreds of views would not fit into memory (see `pictured`).
+        psnr: dB; ssim, lpips: NaN or None where not measured.
+    """
 
     name: str
-    photo: Tensor
-    render: Tensor
+    photo: Tensor | None
+    render: Tensor | None
     psnr: float
     ssim: float
     lpips: float | None = None
@@ -109,6 +114,11 @@ def report_html(report: Report, asset: Asset) -> str:
     )
 
 
+def pictured(count: int) -> range:
+    """Which of `count` views the report shows: PICTURES at most, evenly spread."""
+    return range(0, count, max(1, math.ceil(count / PICTURES)))
+
+
 def difference_picture(photo: Tensor, render: Tensor) -> np.ndarray:
     """[H, W, 3] pictures -> [H, W, 3] mean absolute difference over the channels, 0 to DIFFERENCE_TOP, as a colour ramp."""
     difference = (photo.float() - render.float()).abs().mean(-1).cpu().numpy()
@@ -146,8 +156,7 @@ def _views(report: Report) -> str:
     kind = "Held-out views" if report.held_out else "Training views"
     told = "none of them took part in the fit" if report.held_out else "they took part in the fit: none were held out"
     count = len(report.comparisons)
-    every = max(1, math.ceil(count / PICTURES))
-    rows = "".join(_view(one) for one in report.comparisons[::every])
+    rows = "".join(_view(report.comparisons[index]) for index in pictured(count))
     ramp = _image(np.repeat(_ramp(np.linspace(0, 1, 160)[None]), 4, 0), "difference ramp", png=True)
     return (
         f"<h2>{kind}</h2><p class='quiet'>{count} view{'s' if count > 1 else ''}; {told}."
@@ -159,12 +168,16 @@ def _views(report: Report) -> str:
 
 
 def _view(one: Comparison) -> str:
+    if one.photo is None or one.render is None:
+        return ""
     images = (
         _image(one.photo, f"photo of {one.name}")
         + _image(one.render, f"render of {one.name}")
         + _image(difference_picture(one.photo, one.render), f"difference of {one.name}")
     )
-    figures = f"PSNR {one.psnr:.2f} dB · SSIM {one.ssim:.3f}"
+    figures = f"PSNR {one.psnr:.2f} dB"
+    if math.isfinite(one.ssim):
+        figures += f" · SSIM {one.ssim:.3f}"
     if one.lpips is not None:
         figures += f" · LPIPS {one.lpips:.3f}"
     return (
@@ -178,7 +191,7 @@ def _view_table(report: Report) -> str:
 
     def row(name: str, values: Sequence[float | None], kind: str = "") -> str:
         cells = "".join(
-            f'<td class="number">{"–" if value is None else f"{value:.{digits}f}"}</td>'
+            f'<td class="number">{"–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"}</td>'
             for value, digits in zip(values, (2, 4, 4))
         )
         return f'<tr class="{kind}"><td>{escape(name)}</td>{cells}</tr>'
