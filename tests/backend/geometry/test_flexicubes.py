@@ -127,7 +127,7 @@ def test_gradients_are_finite_differences(method):
 
 
 def test_gamma_chooses_the_diagonal():
-    """Gamma near 1 at two opposite corners of each quad and near 0 at the others: the centre lies between the first, and so does the cut."""
+    """Gamma near 1 at two opposite corners of a quad, near 0 at the others: the centre lies between the first two, and so does the cut."""
     lattice = Lattice.make(2, 1.0)
     sdf = torch.full((27,), 3.0)
     sdf[13] = -1.0
