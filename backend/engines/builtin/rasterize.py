@@ -76,6 +76,7 @@ class _Rasterize(torch.autograd.Function):
         launch: Launcher,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
         positions, faces = positions.contiguous(), faces.contiguous()
+        behind = None if behind is None else behind.contiguous()
         images = positions.shape[0]
         key = torch.full((images, *size), -1, dtype=torch.int64, device=positions.device)
         barycentric = positions.new_empty((images, *size, 4))
@@ -105,30 +106,57 @@ class _Rasterize(torch.autograd.Function):
 
 def _cover(positions: Tensor, faces: Tensor, key: Tensor, behind: Tensor | None, launch: Launcher) -> None:
     """Put the smallest key (greater than the one in `behind`) of each pixel into `key` [B, H, W]."""
-    images, height, width = key.shape
-    behind_key = None if behind is None else behind.contiguous()
-    common = (
+    if launch.on_cpu:
+        _cover_by_bands(positions, faces, key, behind, launch)
+    else:
+        _cover_by_queue(positions, faces, key, behind, launch, QUEUE_TILES)
+
+
+def _cover_by_bands(positions: Tensor, faces: Tensor, key: Tensor, behind: Tensor | None, launch: Launcher) -> None:
+    """The CPU's way: launches own the rows of an image that they write."""
+    images, height, _ = key.shape
+    bands = split(height, -(-max(BANDS, launch.threads) // images))
+    arguments = _cover_arguments(positions, faces, key, behind, launch)
+    launch.run(
+        kernels.cover_band,
+        [
+            (faces.shape[0], (image, first, first + rows, *arguments))
+            for image in range(images)
+            for first, rows in bands
+        ],
+    )
+
+
+def _cover_by_queue(
+    positions: Tensor, faces: Tensor, key: Tensor, behind: Tensor | None, launch: Launcher, capacity: int
+) -> None:
+    """The GPU's way: a thread a triangle, large ones cut into tiles that wait in a queue of `capacity` on the device."""
+    queued = torch.zeros(1, dtype=torch.int32, device=key.device)
+    queue = torch.empty((capacity, 3), dtype=torch.int32, device=key.device)
+    arguments = (
+        *_cover_arguments(positions, faces, key, behind, launch),
+        launch.array(queued, wp.int32),
+        launch.array(queue, wp.vec3i),
+    )
+    launch.run(kernels.cover_small, [((key.shape[0], faces.shape[0]), arguments)])
+    launch.run(kernels.cover_tiles, [((TILE_WORKERS, 32), (*arguments, TILE_WORKERS))])
+
+
+def _cover_arguments(
+    positions: Tensor, faces: Tensor, key: Tensor, behind: Tensor | None, launch: Launcher
+) -> tuple[Any, ...]:
+    """What the kernels that cover pixels have in common."""
+    _, height, width = key.shape
+    keys = launch.array(key.view(-1), wp.uint64)
+    return (
         launch.array(positions, wp.vec4),
         launch.array(faces, wp.int32),
         width,
         height,
-        int(behind_key is not None),
-        launch.array(key.view(-1) if behind_key is None else behind_key.view(-1), wp.uint64),
-        launch.array(key.view(-1), wp.uint64),
+        int(behind is not None),
+        keys if behind is None else launch.array(behind.view(-1), wp.uint64),
+        keys,
     )
-    count = faces.shape[0]
-    if launch.on_cpu:
-        bands = split(height, -(-max(BANDS, launch.threads) // images))
-        launch.run(
-            kernels.cover_band,
-            [(count, (image, first, first + rows, *common)) for image in range(images) for first, rows in bands],
-        )
-        return
-    queued = torch.zeros(1, dtype=torch.int32, device=key.device)
-    queue = torch.empty((QUEUE_TILES, 3), dtype=torch.int32, device=key.device)
-    tasks = (launch.array(queued, wp.int32), launch.array(queue, wp.vec3i))
-    launch.run(kernels.cover_small, [((images, count), (*common, *tasks))])
-    launch.run(kernels.cover_tiles, [((TILE_WORKERS, 32), (*common, *tasks, TILE_WORKERS))])
 
 
 def _resolve(

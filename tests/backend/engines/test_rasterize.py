@@ -2,6 +2,8 @@ import pytest
 import torch
 from shapes import DEVICES, box, cameras, clip, close, icosphere
 
+from backend.engines.builtin import rasterize
+from backend.engines.builtin.launch import Launcher
 from backend.engines.reference import rasterize as reference
 from backend.engines.select import select_engine
 
@@ -14,7 +16,7 @@ def scene(name):
         return clip(vertices.float(), cameras(3, distance=0.5, fov=1.4)), faces, (48, 40)
     vertices, faces = icosphere(2)
     inner = torch.cat((vertices, 0.6 * vertices.roll(1, 1)))  # two surfaces: four layers and more
-    return clip(inner.float(), cameras(3, distance=2.5)), torch.cat((faces, faces + len(vertices))), (40, 56)
+    return clip(inner.float(), cameras(3, distance=2.5)), torch.cat((faces, faces + len(vertices))), (30, 42)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -112,6 +114,21 @@ def test_triangle_numbers_beyond_float_precision(device):
     assert values.flatten().tolist() == pytest.approx(
         [-0.5, -0.5, 0.5, -0.5, -0.5, 0.5, 0.5, 0.5]
     )  # the centres themselves
+
+
+@pytest.mark.parametrize("capacity", [1 << 12, 300, 5])
+def test_the_gpu_s_tile_queue_covers_the_same_pixels_even_when_it_is_full(capacity):
+    vertices, faces = icosphere(1)
+    positions = clip(torch.cat((vertices, 4 * box()[0])).float(), cameras(2, fov=1.2))
+    faces = torch.cat((faces, box()[1] + len(vertices)))
+    launch = Launcher(torch.device("cpu"), 1)
+    front = None
+    for _ in range(2):  # the layer in front, then the one behind it
+        keys = [torch.full((2, 150, 130), -1) for _ in range(2)]
+        rasterize._cover_by_bands(positions, faces, keys[0], front, launch)
+        rasterize._cover_by_queue(positions, faces, keys[1], front, launch, capacity)
+        assert (keys[0] != -1).any() and torch.equal(*keys)
+        front = keys[0]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
