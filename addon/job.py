@@ -21,6 +21,7 @@ from ..backend import contract
 PYTHON_FLAGS = ("-E", "-s", "-u", "-X", "utf8")
 _FOREIGN = ("PYTHON", "CONDA", "VIRTUAL_ENV", "LD_PRELOAD", "BLENDER")
 _TAIL_LINES = 200
+_PIPE_SECONDS = 2.0  # after the process has gone, something it started may still hold its output open
 STALE_SECONDS = 600.0  # where a process cannot be asked for: a job that said nothing for this long is taken for dead
 
 
@@ -54,6 +55,7 @@ class Job:
         self._events: queue.SimpleQueue[contract.Event] = queue.SimpleQueue()
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._cancel_asked = False
+        self._gone_since: float | None = None
         try:
             self.process = subprocess.Popen(
                 command(interpreter, arguments),
@@ -106,7 +108,14 @@ class Job:
 
     def ended(self) -> bool:
         """True once the process has exited and all it said has been read."""
-        return self.process.poll() is not None and not any(reader.is_alive() for reader in self._readers)
+        if self.process.poll() is None:
+            return False
+        if self._gone_since is None:
+            self._gone_since = time.monotonic()
+            if self.process.returncode != 0:
+                self._end_group()  # what a dead backend had started
+        reading = any(reader.is_alive() for reader in self._readers)
+        return not reading or time.monotonic() - self._gone_since > _PIPE_SECONDS
 
     @property
     def state(self) -> Literal["running", "finished", "failed", "cancelled"]:
@@ -125,8 +134,8 @@ class Job:
             self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             return False
-        for reader in self._readers:
-            reader.join(None if limit is None else max(0.0, limit - time.monotonic()))
+        while not self.ended() and (limit is None or time.monotonic() < limit):
+            time.sleep(0.01)
         return self.ended()
 
     def cancel(self) -> None:
@@ -138,11 +147,7 @@ class Job:
     def kill(self) -> None:
         """End the backend and whatever it started, at once. What it had saved stays."""
         self._cancel_asked = True
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32":
-                self.process.kill()
-            else:
-                os.killpg(self.process.pid, signal.SIGKILL)
+        self._end_group()
 
     def stop(self, patience: float = 10.0) -> None:
         """Cancel, and kill what does not end within `patience` seconds."""
@@ -154,6 +159,13 @@ class Job:
     def tail(self, lines: int = 12) -> str:
         """The last lines that were no events: tracebacks, libraries' complaints."""
         return "\n".join([line for line in self._tail if line][-lines:])
+
+    def _end_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                self.process.kill()
+            else:
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def _unsaid_failure(self) -> contract.Failed:
         status = self.process.returncode

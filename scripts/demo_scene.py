@@ -83,9 +83,7 @@ def paint(profile: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     diamonds = np.abs(((u * 32) % 1.0) - 0.5) + np.abs(((height - 0.52) / 0.14 % 1.0) - 0.5)
     dye(between(0.52, 0.66) & (diamonds < 0.42), COBALT, 0.30)
     dye(between(0.52, 0.66) & (diamonds < 0.18), CLAY, 0.45)
-    ink = demo_common.lettering(
-        "UNRENDER * ".replace("*", "-")
-    )  # the word once around the belly, upright seen from outside
+    ink = demo_common.lettering("UNRENDER * ")  # the word once around the belly, upright seen from outside
     column = (u * ink.shape[1]).astype(int) % ink.shape[1]
     line = np.floor((1.16 - height) / 0.36 * 7).astype(int)
     letters = between(0.80, 1.16) & ink[np.clip(line, 0, 6), column]
@@ -193,8 +191,8 @@ def main() -> int:
     parser.add_argument("--blend", type=Path, help="also save the scene here")
     parser.add_argument("--views", type=int, default=32, help="views to fit (default: %(default)s)")
     parser.add_argument("--held-out", type=int, default=8, help="views kept for measuring (default: %(default)s)")
-    parser.add_argument("--resolution", type=int, default=224, help="side of a view in pixels (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=64, help="Cycles samples a pixel (default: %(default)s)")
+    parser.add_argument("--resolution", type=int, default=208, help="side of a view in pixels (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=40, help="Cycles samples a pixel (default: %(default)s)")
     parser.add_argument(
         "--light", default="forest", help="name of an HDRI that comes with Blender (default: %(default)s)"
     )

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import bpy
 
+from ...backend.contract import RequestError
+
 
 def load_image(path: Path, color_space: str) -> bpy.types.Image:
-    """The file as a new image data-block in the given colour space, whatever tag the file carries."""
+    """The file as a new image data-block in the given colour space, whatever tag the file carries. RequestError if it is none."""
     image = bpy.data.images.load(str(path), check_existing=False)
+    if 0 in image.size:  # Blender loads anything, and shows pink for what it cannot read
+        raise RequestError(f"{path} cannot be read as an image", code="result-unreadable")
     image.colorspace_settings.name = color_space
     return image
 
