@@ -122,7 +122,8 @@ def find_box(cameras: Cameras, masks: Tensor, names: Sequence[str] | None = None
         margin: part of the longest side by which the box is widened on every side.
 
     Raises:
-        RequestError: `mask-empty` when no mask shows anything, `no-common-box` when the views agree on no place (it names the views).
+        RequestError: `mask-empty` when no mask shows anything, `mask-full` when all are white throughout,
+            `no-common-box` when the views agree on no place (it names the views).
     """
     names = [f"view {index}" for index in range(len(cameras))] if names is None else list(names)
     cameras, masks = _small(cameras, masks, 128)
@@ -133,6 +134,12 @@ def find_box(cameras: Cameras, masks: Tensor, names: Sequence[str] | None = None
             f"the masks are empty: {listed([n for n, f in zip(names, filled.tolist()) if not f])}",
             hint="white marks the object: check that the masks are not inverted, black or transparent throughout",
             code="mask-empty",
+        )
+    if bool((masks.sum(dim=(1, 2)) >= cameras.sizes.prod(dim=1)).all()):
+        raise RequestError(
+            "every mask marks its whole image as the object, so nothing tells object from background",
+            hint="make masks that are white on the object and black around it, or save images with the background transparent",
+            code="mask-full",
         )
     usable = filled.nonzero()[:, 0]
     kept, used_masks = cameras.select(usable), masks[usable]

@@ -108,12 +108,12 @@ def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded
         except RequestError as error:
             return error
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(_affordable(posed, threads)) as pool:
         results = list(pool.map(attempt, posed))
-    failures = [result for result in results if isinstance(result, RequestError)]
+    failures = {image.name: result for image, result in zip(posed, results) if isinstance(result, RequestError)}
     if failures:
-        first = failures[0]
-        more = "" if len(failures) == 1 else f" (and {len(failures) - 1} more frames cannot be read)"
+        first, *others = failures.values()
+        more = f"; other frames cannot be used either: {listed(list(failures)[1:])}" if others else ""
         raise RequestError(first.message + more, hint=first.hint, code=first.code)
     frames = [result for result in results if isinstance(result, Frame)]
     _refuse_maskless(posed, frames)
@@ -132,6 +132,12 @@ def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded
     return _Loaded(
         Views(names, Cameras(poses, intrinsics, sizes), images), [f"{n}: {listed(who)}" for n, who in notes.items()]
     )
+
+
+def _affordable(posed: Sequence[PosedImage], threads: int) -> int:
+    """So many of the threads that the photographs open at once stay below about a gigabyte, at 48 bytes a pixel."""
+    largest = max((image.lens.size[0] * image.lens.size[1] for image in posed if image.lens.size), default=1 << 20)
+    return max(1, min(threads, 10**9 // (48 * largest)))
 
 
 def _refuse_maskless(posed: Sequence[PosedImage], frames: Sequence[Frame]) -> None:

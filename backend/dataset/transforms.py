@@ -215,7 +215,10 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _unlisted_images(folder: Path, posed: Sequence[PosedImage]) -> list[str]:
-    """Images in the frames' folders that no transforms file of the source names: solvers drop photographs they cannot place."""
+    """Images in the frames' folders that no transforms file of the source names: solvers drop photographs they cannot place.
+
+    Companions such as `r_0_depth.png` beside `r_0.png` are no photographs.
+    """
     known = {image.image.resolve() for image in posed} | {image.mask.resolve() for image in posed if image.mask}
     for other in ("transforms_test.json", "transforms_val.json"):
         if (folder / other).is_file():
@@ -224,13 +227,20 @@ def _unlisted_images(folder: Path, posed: Sequence[PosedImage]) -> list[str]:
             known |= {image.resolve() for image in found if image}
     folders = sorted({image.image.parent for image in posed if image.image.parent != folder})
     suffixes = {image.image.suffix for image in posed}
+    stems = {image.stem for image in known}
     extra = [
         file.name
         for place in folders
         for file in _pictures(place)
-        if file.resolve() not in known and file.suffix in suffixes
+        if file.resolve() not in known and file.suffix in suffixes and not _is_companion(file.stem, stems)
     ]
     return [f"images that no frame names are left out: {listed(extra)}"] if extra else []
+
+
+def _is_companion(stem: str, stems: set[str]) -> bool:
+    """The stem is another's with more words behind underscores."""
+    words = stem.split("_")
+    return any("_".join(words[:count]) in stems for count in range(1, len(words)))
 
 
 def _own_split(shared: Mapping[str, Any], frame: Mapping[str, Any], path: Path) -> Split | None:

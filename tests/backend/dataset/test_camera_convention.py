@@ -13,8 +13,8 @@ from backend.contract import ViewSettings
 from backend.dataset.load import load
 
 SIZE, INTRINSICS = (64, 48), (90.0, 80.0, 25.5, 28.25)  # width and height; principal point well off the middle
-POINT = CENTRE + [0.1, 0.15, -0.05]
-ASIDE = CENTRE + [0.2, -0.15, 0.6]  # seen well off the axis, where distortion is strong
+POINT = CENTRE + np.array([0.1, 0.15, -0.05])
+ASIDE = CENTRE + np.array([0.2, -0.15, 0.6])  # seen well off the axis, where distortion is strong
 BOX = (-0.5, -1.0, -0.5, 1.1, 0.6, 1.5)
 DISTORTION = {"k1": -0.6, "k2": 0.2, "p1": 0.03, "p2": -0.02, "k3": 0.1}
 

@@ -123,10 +123,11 @@ def test_a_masks_size_and_repeated_frames_are_warned_of(tmp_path):
     mask = ellipsoid_mask(ring(8)[2], (180.0, 180.0, 60.0, 54.0), (128, 96))
     write_png(tmp_path / "masks/002.png", (255 * mask).astype(np.uint8))
     shutil.copy(tmp_path / "images/000.png", tmp_path / "images/unsolved.png")
+    shutil.copy(tmp_path / "images/000.png", tmp_path / "images/000_depth_0001.png")
     warnings = load(tmp_path, SETTINGS).warnings
     assert [w for w in warnings if "another size" in w and "images/002.png" in w]
     assert [w for w in warnings if "names images twice" in w and "images/000.png" in w]
-    assert [w for w in warnings if "no frame names" in w and "unsolved.png" in w]
+    assert [w for w in warnings if "no frame names" in w and w.endswith(": unsolved.png")]
 
 
 def test_masks_named_but_absent_fall_back_to_alpha_only_for_all(tmp_path):
@@ -186,6 +187,12 @@ def test_what_cannot_be_used_is_refused_by_name(tmp_path):
     folder = write_scene(tmp_path / "broken")
     (folder / "images/002.png").write_bytes((folder / "images/002.png").read_bytes()[:60])
     refused(folder, "image-unreadable", r"002\.png")
+    (folder / "images/005.png").write_bytes(b"")
+    refused(folder, "image-unreadable", r"002\.png.*other frames.*images/005\.png")
+    photographs = write_scene(tmp_path / "opaque")
+    for file in (photographs / "images").iterdir():
+        write_png(file, np.full((48, 64, 4), 255, np.uint8))
+    refused(photographs, "mask-full", "whole image as the object", AUTOMATIC)
     folder = write_scene(tmp_path / "json")
     (folder / "transforms.json").write_text('{"frames": [')
     refused(folder, "source-unreadable", r"transforms\.json: not valid JSON")
