@@ -40,7 +40,7 @@ def line_chart(steps: Sequence[float], values: Sequence[float]) -> str:
     points = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in pairs)
     lines = "".join(
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
-        f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{short(value)}</text>'
+        f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{short(value, 2)}</text>'
         for value in ((low, high) if low != high else (low,))
     )
     ends = (
@@ -53,11 +53,11 @@ def line_chart(steps: Sequence[float], values: Sequence[float]) -> str:
     )
 
 
-def short(value: float) -> str:
-    """A number in few characters: 3 significant digits, a power of ten where that is shorter."""
+def short(value: float, digits: int = 3) -> str:
+    """A number in few characters: so many significant digits, a power of ten where that is shorter."""
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+        return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"

@@ -137,7 +137,7 @@ def _key_figures(report: Report) -> str:
         ("PSNR", f"{means['psnr']:.2f} <small>dB</small>" if means["psnr"] is not None else None),
         ("SSIM", f"{means['ssim']:.3f}" if means["ssim"] is not None else None),
         ("LPIPS", f"{means['lpips']:.3f}" if means["lpips"] is not None else None),
-        *((_words(name), None if value is None else _number(value)) for name, value in report.figures.items()),
+        *(_figure(name, value) for name, value in report.figures.items() if value is not None),
         ("Time", _duration(sum(report.timings.values())) if report.timings else None),
     ]
     boxes = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in shown if value is not None)
@@ -156,10 +156,11 @@ def _views(report: Report) -> str:
     kind = "Held-out views" if report.held_out else "Training views"
     told = "none of them took part in the fit" if report.held_out else "they took part in the fit: none were held out"
     count = len(report.comparisons)
+    shown = f", {len(pictured(count))} of them shown" if len(pictured(count)) < count else ""
     rows = "".join(_view(report.comparisons[index]) for index in pictured(count))
     ramp = _image(np.repeat(_ramp(np.linspace(0, 1, 160)[None]), 4, 0), "difference ramp", png=True)
     return (
-        f"<h2>{kind}</h2><p class='quiet'>{count} view{'s' if count > 1 else ''}; {told}."
+        f"<h2>{kind}</h2><p class='quiet'>{count} view{'s' if count > 1 else ''}{shown}; {told}."
         f" Colors are sRGB over white.</p>"
         f'<div class="ramp">Difference 0 {ramp} {DIFFERENCE_TOP:g} and more</div>'
         '<div class="triple heads"><span>Photo</span><span>Render</span><span>Difference</span></div>'
@@ -228,7 +229,7 @@ def _light(asset: Asset) -> str:
     shown = np.where(shown <= 0.0031308, 12.92 * shown, 1.055 * np.maximum(shown, 0.0031308) ** (1 / 2.4) - 0.055)
     caption = f"Mean {short(float(grey.mean()))}, brightest {short(float(grey.max()))}; shown {exposure:+.1f} stops."
     return (
-        f'<h2>Light</h2><p class="quiet">Equirectangular; the centre looks along +X, the top is +Z. {caption}</p>'
+        f'<h2>Light</h2><p class="quiet">Equirectangular; the center looks along +X, the top is +Z. {caption}</p>'
         f'<div class="light">{_image(shown, "environment light", LONG_SIDE * 2)}</div>'
     )
 
@@ -297,6 +298,15 @@ def _image(picture: Tensor | np.ndarray, text: str, long_side: int = LONG_SIDE, 
 def _words(name: str) -> str:
     text = name.replace("_", " ").replace("sdf", "SDF")
     return text[:1].upper() + text[1:]
+
+
+def _figure(name: str, value: float) -> tuple[str, str]:
+    """A figure's label and its value as HTML; the name's ending tells the unit."""
+    if name.endswith("_share"):
+        return _words(name.removesuffix("_share")), f"{100 * value:.1f} <small>%</small>"
+    if name.endswith("_gb"):
+        return _words(name.removesuffix("_gb")), f"{value:.2f} <small>GB</small>"
+    return _words(name), _number(value)
 
 
 def _number(value: float) -> str:
