@@ -92,9 +92,10 @@ def decode_picture(data: bytes, name: str) -> Picture:
             values = _decode_cv2(data) if _beyond_imageio(data) else _checked(imageio.imread(data, extension=".png"))
             return Picture(values, linear=False)
         if data.startswith(b"\xff\xd8"):
-            return Picture(
-                _checked(imageio.imread(data, extension=".jpg")), linear=False, orientation=_orientation(data)
-            )
+            values = _checked(imageio.imread(data, extension=".jpg"))
+            if values.shape[2] == 4:
+                raise ValueError("its colours are CMYK; expected RGB or grey")
+            return Picture(values, linear=False, orientation=_orientation(data))
         raise ValueError("its content is neither PNG, JPEG, EXR nor HDR" if data else "the file is empty")
     except (OSError, ValueError, RuntimeError, SyntaxError, cv2.error) as error:
         raise _unreadable(name, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
