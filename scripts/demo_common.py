@@ -53,6 +53,15 @@ def install_extension(archive: Path) -> None:
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
 
 
+def few_bounces() -> None:
+    """One bounce beyond the first is all this scene shows, and the demo should be quick."""
+    import bpy
+
+    cycles = bpy.context.scene.cycles
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 2, 1, 1
+    cycles.caustics_reflective = cycles.caustics_refractive = False
+
+
 def lettering(text: str) -> np.ndarray:
     """[7, 6 len - 1] bool: the text in capitals, five columns a letter."""
     letters = [np.array([[bit == "1" for bit in row] for row in _GLYPHS[letter].split()]) for letter in text.upper()]

@@ -81,13 +81,14 @@ def main() -> int:
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for demo.blend, comparison.png and comparison.json"
     )
-    parser.add_argument("--samples", type=int, default=40, help="Cycles samples a pixel (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=36, help="Cycles samples a pixel (default: %(default)s)")
     parser.add_argument(
         "--rows", type=int, default=4, help="held-out views shown in the picture (default: %(default)s)"
     )
     parser.add_argument("--scale", type=int, default=1, help="enlargement of the picture (default: %(default)s)")
     options = parser.parse_args()
     demo_common.install_extension(options.extension)
+    demo_common.few_bounces()
     asset, cameras = import_asset(options.job)
     held_out = [frame for frame in frames_of(options.job) if frame["split"] == "test"]
     by_name = {camera.name: camera for camera in cameras}

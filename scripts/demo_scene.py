@@ -191,8 +191,8 @@ def main() -> int:
     parser.add_argument("--blend", type=Path, help="also save the scene here")
     parser.add_argument("--views", type=int, default=32, help="views to fit (default: %(default)s)")
     parser.add_argument("--held-out", type=int, default=8, help="views kept for measuring (default: %(default)s)")
-    parser.add_argument("--resolution", type=int, default=208, help="side of a view in pixels (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=40, help="Cycles samples a pixel (default: %(default)s)")
+    parser.add_argument("--resolution", type=int, default=192, help="side of a view in pixels (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=36, help="Cycles samples a pixel (default: %(default)s)")
     parser.add_argument(
         "--light", default="forest", help="name of an HDRI that comes with Blender (default: %(default)s)"
     )
@@ -201,6 +201,7 @@ def main() -> int:
     demo_common.install_extension(options.extension)
     build_jar()
     light_scene(options.light)
+    demo_common.few_bounces()
     settings = bpy.context.scene.unrender
     settings.folder = str(options.output.resolve())
     settings.source, settings.only_selected = "RIG", True

@@ -116,10 +116,11 @@ def write(
         The path of transforms.json.
     """
     names = contract.JobFolder(folder)
-    _prepare(names)
     frames = []
     with _studio(scene, view_layer, quality, only) as (studio, camera):
-        for index, view in enumerate(views):
+        pinholes = [cameras.pinhole(view.camera, studio.render) for view in views]  # refuses before anything is written
+        _prepare(names)
+        for index, (view, pinhole) in enumerate(zip(views, pinholes)):
             on_view(index, len(views))
             camera.data, camera.matrix_world = view.camera, view.pose
             studio.cycles.seed = quality.seed + index  # no two views share their noise
@@ -130,7 +131,7 @@ def write(
                 raise contract.EnvironmentFault(
                     f"{folder / relative} was not written by the renderer", code="not-written"
                 )
-            frames.append(_frame(relative, view, cameras.pinhole(view.camera, studio.render)))
+            frames.append(_frame(relative, view, pinhole))
     on_view(len(views), len(views))
     data = {
         "generator": f"Unrender {contract.version()}",

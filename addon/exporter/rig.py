@@ -76,10 +76,14 @@ def framed_pose(points: np.ndarray, direction: np.ndarray, tangents: tuple[float
     rotation = look_from(direction)
     centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
     local = (points - centre) @ rotation
-    # the outline is centred in the picture first, then the camera is drawn near: |x| <= fill * tangent * (distance - z)
-    offset = 0.5 * (local[:, :2].min(axis=0) + local[:, :2].max(axis=0))
-    local[:, :2] -= offset
-    distance = max(float(np.max(local[:, 2] + np.abs(local[:, axis]) / (fill * tangents[axis]))) for axis in (0, 1))
+    # along each axis |x - offset| <= t (distance - z) for all points: the two faces of the frustum touch the outline
+    offset, least = np.zeros(2), np.zeros(2)
+    for axis in (0, 1):
+        t = fill * tangents[axis]
+        upper = float(np.max(local[:, axis] + t * local[:, 2]))
+        lower = float(np.min(local[:, axis] - t * local[:, 2]))
+        offset[axis], least[axis] = 0.5 * (upper + lower), 0.5 * (upper - lower) / t
+    distance = float(least.max())
     pose = np.eye(4)
     pose[:3, :3] = rotation
     pose[:3, 3] = centre + rotation @ np.array([offset[0], offset[1], distance])

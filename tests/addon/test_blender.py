@@ -24,7 +24,7 @@ def test_it_validates_installs_draws_and_leaves_nothing_behind(blender):
 def test_intrinsics_are_blenders_own_in_every_sensor_fit_shift_and_aspect(blender):
     found = blender("intrinsics.py")
     assert len(found["seen"]) == 6  # three fits, each in portrait and landscape
-    assert found["worst_matrix"] < 1e-3 and found["worst_view"] < 1e-3  # pixels, of up to 2700
+    assert found["worst_matrix"] < 1e-3 and found["worst_view"] < 1e-3  # pixels; what is left is single precision
 
 
 def test_a_capture_is_linear_premultiplied_and_where_the_camera_says(blender):
@@ -39,7 +39,7 @@ def test_a_capture_is_linear_premultiplied_and_where_the_camera_says(blender):
     assert count > 10 and worst < 0.01  # straight alpha would be off by the whole colour
     assert found["untouched"]
     assert found["splits"] == ["train"] * 3 + ["test"] and found["same"]
-    assert all(0.78 <= fill <= 0.88 for fill in found["fills"]), found["fills"]
+    assert all(0.81 <= fill <= 0.88 for fill in found["fills"]), found["fills"]
     refusals = found["refusals"]
     assert "is selected" in refusals["selection"] and "holds no capture" in refusals["foreign"]
     assert "holds a reconstruction" in refusals["used"] and "ORTHO" in refusals["ortho"]
