@@ -19,6 +19,7 @@ from pathlib import Path
 from backend.commands.failures import explain
 from backend.console import Console
 from backend.contract import EnvironmentFault, version
+from backend.engines.facts import engine_facts
 
 _LEAST_PYTHON = (3, 10)
 _LEAST_DISK = 2 << 30  # bytes; a job with its checkpoints, and the compiled kernels
@@ -54,7 +55,7 @@ def doctor(arguments: argparse.Namespace, console: Console) -> int:
     """The verb `doctor`: 0 when a reconstruction can run here, 3 otherwise."""
     checks = [_python(), *_packages()]
     if all(check.state == "ok" for check in checks):
-        checks += [*_devices(), _engine(arguments.device), _perceptual()]
+        checks += [*_devices(), *_engines(), _engine(arguments.device), _perceptual()]
     checks += _disks()
     well = all(check.state != "missing" for check in checks)
     if arguments.json:
@@ -81,11 +82,10 @@ def _python() -> Check:
 def _packages() -> list[Check]:
     checks = []
     for module, package in _REQUIRED.items():
-        there = importlib.util.find_spec(module) is not None
-        hint = f"{sys.executable} -m pip install {package}"
-        checks.append(
-            Check(package, "ok" if there else "missing", _version(package) if there else "not installed", hint)
-        )
+        if importlib.util.find_spec(module) is not None:
+            checks.append(Check(package, "ok", _version(package)))
+        else:
+            checks.append(Check(package, "missing", "not installed", f"{sys.executable} -m pip install {package}"))
     return checks
 
 
@@ -148,14 +148,25 @@ def _nvidia_driver() -> str:
     return answer.stdout.strip().splitlines()[0] if answer.returncode == 0 and answer.stdout.strip() else ""
 
 
+def _engines() -> list[Check]:
+    checks = []
+    for fact in engine_facts():
+        needed = fact.name == "builtin"
+        name = f"engine {fact.name}" if needed else f"{fact.name} (optional)"
+        state = "ok" if fact.available else "missing" if needed else "absent"
+        value = f"{fact.version}, {fact.reason}" if fact.version else fact.reason
+        checks.append(Check(name, state, value, "Install warp-lang again." if state == "missing" else ""))
+    return checks
+
+
 def _engine(name: str) -> Check:
     began = time.monotonic()
     try:
         engine, device = prove_engine(name)
     except Exception as error:
         failure = explain(error)
-        return Check("engine", "missing", failure.message, failure.hint or "Install warp-lang again.")
-    return Check("engine", "ok", f"{engine} drew a triangle on {device} in {time.monotonic() - began:.1f} s")
+        return Check("proof", "missing", failure.message, failure.hint or "Install warp-lang again.")
+    return Check("proof", "ok", f"{engine} drew a triangle on {device} in {time.monotonic() - began:.1f} s")
 
 
 def prove_engine(device_name: str, engine_name: str = "auto") -> tuple[str, str]:

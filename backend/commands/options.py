@@ -40,6 +40,13 @@ def render(parser: argparse.ArgumentParser) -> None:
         "--light", required=True, metavar="FILE", help="equirectangular .hdr or .exr, oriented as in Blender"
     )
     parser.add_argument(
+        "--light-resolution",
+        type=int,
+        default=64,
+        choices=(16, 32, 64, 128, 256, 512),
+        help="side of a face of the light's cube in texels: more shows sharper reflections and takes longer (default: 64)",
+    )
+    parser.add_argument(
         "--views", metavar="FOLDER", help="posed images whose cameras are used (default: the result's own)"
     )
     parser.add_argument(

@@ -25,8 +25,6 @@ from backend.export.images import write_exr, write_png
 from backend.light.environment import EnvironmentLight
 from backend.loss.metrics import encode_srgb
 
-_LIGHT_RESOLUTION = 256  # side of a cube face: what a mirror of the least roughness can show
-
 
 def render(arguments: argparse.Namespace, console: Console) -> None:
     """The verb `render`: each view as EXR (linear, premultiplied) and PNG (sRGB, straight alpha)."""
@@ -45,7 +43,7 @@ def render(arguments: argparse.Namespace, console: Console) -> None:
     device = pick_device(arguments.device)
     asset = load_asset(result, device, arguments.engine)
     picture = read_environment(light_file).to(device)
-    light = EnvironmentLight.from_latlong(picture, _LIGHT_RESOLUTION).prefiltered()
+    light = EnvironmentLight.from_latlong(picture, arguments.light_resolution).prefiltered()
     names, cameras = _folder_cameras(Path(arguments.views)) if arguments.views else _own_cameras(result)
     cameras = _resized(normalise_cameras(cameras, asset.similarity), arguments.resolution)
 
