@@ -106,7 +106,8 @@ def main() -> int:
             values[name] = demo_common.psnr(truth, asset_image)
             rows.append((truth, asset_image, f"HELD OUT {name[-3:]}: {values[name]:.1f} DB"))
     mean = float(np.mean(list(values.values())))
-    grid = picture(rows[: options.rows], size[1]).repeat(options.scale, axis=0).repeat(options.scale, axis=1)
+    shown = [rows[round(index)] for index in np.linspace(0, len(rows) - 1, min(options.rows, len(rows)))]
+    grid = picture(shown, size[1]).repeat(options.scale, axis=0).repeat(options.scale, axis=1)
     demo_common.write_png(options.output / "comparison.png", grid)
     summary = {"psnr_mean": mean, "psnr": values, "samples": options.samples, "blender": bpy.app.version_string}
     (options.output / "comparison.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -219,7 +219,8 @@ def _plain_pictures(studio: bpy.types.Scene, quality: Quality) -> None:
         "use_compositing", "use_sequencer", "use_multiview", "use_simplify", "use_motion_blur", "use_freestyle", "use_stamp",
         "use_overwrite",
     ):  # fmt: skip
-        setattr(render, name, name == "use_overwrite")
+        if hasattr(render, name):  # builds leave some of them out
+            setattr(render, name, name == "use_overwrite")
     render.film_transparent = True
     render.use_persistent_data = True
     render.use_file_extension = True

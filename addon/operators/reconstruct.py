@@ -33,6 +33,11 @@ class UNRENDER_OT_reconstruct(bpy.types.Operator):
         if not contract.JobFolder(context.scene.unrender.job_folder()).transforms.is_file():
             cls.poll_message_set("The job folder has no views yet; export them first")
             return False
+        try:
+            preferences.backend_python(context)
+        except contract.EnvironmentFault as fault:
+            cls.poll_message_set(f"{fault}. {fault.hint}")
+            return False
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -46,6 +46,19 @@ def test_a_capture_is_linear_premultiplied_and_where_the_camera_says(blender):
     assert found["foreign"] == ["novel.txt"] and found["ortho_left"] == []
 
 
+def test_reconstruct_runs_the_backend_to_its_end_and_says_what_went_wrong(blender):
+    found = blender("reconstruct.py")
+    assert "not set up" in found["unready"] and "Preferences" in found["unready"]
+    assert "/no/such/python" in found["lost"] and "does not exist" in found["lost"]
+    assert "three views are black" in found["bad"] and "Light them." in found["bad"]
+    assert found["good"] == ["FINISHED"] and found["headline"] == "Finished"
+    assert found["seen"]["argv"][-4:] == [f"{found['folder']}/request.json", "--json", "--follow-parent", "--resume"]
+    assert found["seen"]["cwd"].endswith("unrender")  # where backend/ is
+    assert found["request"] == [found["folder"], "draft"]
+    assert "other settings (asset)" in found["changed"]
+    assert found["triangles"] == 4321
+
+
 COLORS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "white": (1, 1, 1)}
 
 
