@@ -24,8 +24,8 @@ from torch import Tensor
 from backend.light.cube import bilinear_taps, mean_texel_angle, texel_directions, texel_solid_angles
 
 _ROUGHNESS_RATIO = 1.3  # between neighbouring levels
-_TEXELS_PER_BAND = 3.0  # a band fades out between this many mean texels and twice as many
-_LOBES_PER_BAND = 2.0  # nor does it before this many times the lobe's own width, alpha
+_TEXELS_PER_BAND = 2.5  # a band fades out between this many mean texels and twice as many
+_LOBES_PER_BAND = 0.8  # nor does it before this many times the lobe's own width, alpha
 _HORIZON = math.sqrt(2.0)  # chord at which the cosine ends
 _COARSEST = 8  # cube size of the widest band
 _WIDE_SIZE = 16  # cube size of the widest levels, in one piece
@@ -210,41 +210,36 @@ def _fade(chord: Tensor, start: float) -> Tensor:
 def _kernel(lobe: _Lobe, inner: float, outer: float, pairs: _Pairs) -> Tensor:
     """CSR [n, n] of the lobe between the fades at the chords `inner` (0: none) and `outer` (inf: none)."""
     values = lobe(pairs.chords_squared)
-    keep = values > 0.0
-    chord = pairs.chords_squared.sqrt()
-    if inner > 0.0:
-        values = values * (1.0 - _fade(chord, inner))
-        keep &= chord > inner
-    values = values * _fade(chord, outer)
-    if not math.isinf(outer):
-        keep &= chord < 2.0 * outer
-    return _csr(pairs.rows[keep], pairs.columns[keep], values[keep], pairs.count, pairs.count)
+    if inner > 0.0 or not math.isinf(outer):
+        chord = pairs.chords_squared.sqrt()
+        values = values * _fade(chord, outer)
+        if inner > 0.0:
+            values = values * (1.0 - _fade(chord, inner))
+    return _csr(pairs.starts, pairs.columns, values, len(pairs.starts) - 1)
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Texels of one cube and their neighbours, by growing row: row [P], column [P] and squared chord [P] between them."""
+    """Texels of one cube and their neighbours: CSR's row starts [n + 1] and columns [P], and the squared chord [P] between them."""
 
-    reach: float
-    count: int
-    rows: Tensor
+    starts: Tensor
     columns: Tensor
     chords_squared: Tensor
 
 
 class _ClosePairs:
-    """Pairs found so far while one map is built, for its levels share their cubes' sizes."""
+    """Pairs found so far while one map is built: levels of one size share them, and their matrices the indices."""
 
     def __init__(self, device: torch.device | str, dtype: torch.dtype) -> None:
         self.device = device
         self.dtype = dtype
-        self.found: dict[int, _Pairs] = {}
+        self.found: dict[tuple[int, float], _Pairs] = {}
 
     def of(self, size: int, reach: float) -> _Pairs:
-        """At least all pairs of texels of a cube of `size` whose chord is below `reach`."""
-        if size not in self.found or self.found[size].reach < reach:
-            self.found[size] = _close_pairs(size, reach, self.device, self.dtype)
-        return self.found[size]
+        """All pairs of texels of a cube of `size` whose chord is below `reach`."""
+        if (size, reach) not in self.found:
+            self.found[size, reach] = _close_pairs(size, reach, self.device, self.dtype)
+        return self.found[size, reach]
 
 
 def _close_pairs(size: int, reach: float, device: torch.device | str, dtype: torch.dtype) -> _Pairs:
@@ -260,14 +255,15 @@ def _close_pairs(size: int, reach: float, device: torch.device | str, dtype: tor
     first, second = near.nonzero(as_tuple=True)
     keys, chords = [], []
     count = 6 * size * size
-    for a, b in zip(first.split(2048), second.split(2048)):
+    for a, b in zip(first.split(1024), second.split(1024)):
         squared = 2.0 - 2.0 * torch.bmm(points[a], points[b].transpose(1, 2))
-        pair, i, j = (squared < reach * reach).nonzero(as_tuple=True)
-        keys.append(index[a[pair], i] * count + index[b[pair], j])
-        chords.append(squared[pair, i, j].clamp_min(0.0).to(dtype))
+        close = squared < reach * reach
+        key = index[a][:, :, None] * count + index[b][:, None, :]
+        keys.append(key[close])
+        chords.append(squared[close].clamp_min(0.0).to(dtype))
     key, order = torch.cat(keys).sort()
-    rows = torch.div(key, count, rounding_mode="floor")
-    return _Pairs(reach, count, rows, key - rows * count, torch.cat(chords)[order])
+    chord = torch.cat(chords)[order]
+    return _Pairs(_row_starts(key.div(count, rounding_mode="floor"), count), key.remainder_(count).int(), chord)
 
 
 def _interpolation(size: int, device: torch.device | str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -277,16 +273,22 @@ def _interpolation(size: int, device: torch.device | str, dtype: torch.dtype) ->
     rows = torch.arange(fine.shape[0], device=device)[:, None].expand_as(columns)
     rows, columns, values = rows.reshape(-1), columns.reshape(-1), weights.to(dtype).reshape(-1)
     order = columns.argsort(stable=True)
+    fine_count, count = fine.shape[0], 6 * size * size
     return (
-        _csr(rows, columns, values, 6 * 4 * size * size, 6 * size * size),
-        _csr(columns[order], rows[order], values[order], 6 * size * size, 6 * 4 * size * size),
+        _csr(_row_starts(rows, fine_count), columns.int(), values, count),
+        _csr(_row_starts(columns[order], count), rows[order].int(), values[order], fine_count),
     )
 
 
-def _csr(rows: Tensor, columns: Tensor, values: Tensor, height: int, width: int) -> Tensor:
-    """The sparse matrix [height, width] of entries sorted by row."""
-    starts = torch.zeros(height + 1, dtype=torch.int32, device=rows.device)
-    starts[1:] = torch.bincount(rows, minlength=height).cumsum(0)
+def _row_starts(rows: Tensor, count: int) -> Tensor:
+    """CSR's row starts [count + 1] of entries whose rows are in order."""
+    starts = torch.zeros(count + 1, dtype=torch.int32, device=rows.device)
+    starts[1:] = torch.bincount(rows, minlength=count).cumsum(0)
+    return starts
+
+
+def _csr(starts: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:
+    """The sparse matrix [len(starts) - 1, width]."""
     with warnings.catch_warnings():  # torch calls its CSR support beta on first use
         warnings.simplefilter("ignore")
-        return torch.sparse_csr_tensor(starts, columns.int(), values, (height, width), check_invariants=False)
+        return torch.sparse_csr_tensor(starts, columns, values, (len(starts) - 1, width), check_invariants=False)
