@@ -179,8 +179,8 @@ class RefineWeights(_Checked):
     color: float = setting(1.0, "L1 of the sRGB-encoded log(1 + x) of colour", 0, 1e3)
     mask: float = setting(1.0, "squared difference of coverage", 0, 1e3)
     material_smoothness: float = setting(0.03, "difference of base colour between a texel and a jittered one", 0, 1e3)
-    roughness_metallic_smoothness: float = setting(0.0, "the same of roughness and metallic", 0, 1e3)
-    normal_smoothness: float = setting(0.0, "the same of the tangent-space normal", 0, 1e3)
+    roughness_metallic_smoothness: float = setting(0.01, "the same of roughness and metallic", 0, 1e3)
+    normal_smoothness: float = setting(0.005, "how far the tangent-space normal leans", 0, 1e3)
     smoothness_ramp: int = setting(500, "steps over which the smoothness terms rise from 0", 0, 1_000_000)
     light_whiteness: float = setting(0.005, "difference of the light from its own grey", 0, 1e3)
     laplacian: float = setting(

@@ -146,6 +146,7 @@ def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
         run_.request.light.lock,
         run_.renderer,
         run_.request.seed,
+        coarse_to_fine=run_.scene.kept is None,
     )
     _optimise(run_, fit, 0)
     return fit

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -96,8 +95,12 @@ class Watch:
 
     def memory(self, device: torch.device) -> dict[str, float]:
         """Peak memory of this process so far, in gigabytes (10^9 bytes): of the machine, and of the GPU where one is used."""
-        unit = 1 if sys.platform == "darwin" else 1024
-        found = {"memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+        found = {}
+        if sys.platform != "win32":  # which has no such module
+            import resource
+
+            unit = 1 if sys.platform == "darwin" else 1024
+            found["memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
         if device.type != "cpu":
             found["gpu_memory_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
         return found

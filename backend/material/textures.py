@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backend.engines.interface import Engine
@@ -66,6 +67,21 @@ class MaterialTextures(nn.Module):
             self.metallic.detach().clamp(0.0, 1.0),
             unit_normal(self.normal.detach()),
         )
+
+    def resized(self, size: int) -> MaterialTextures:
+        """The same material in square textures of `size` texels: averaged down, or interpolated up."""
+
+        def resize(texture: Tensor) -> Tensor:
+            planes = texture.detach().permute(2, 0, 1)[None]
+            smaller = size < texture.shape[0]
+            planes = (
+                F.interpolate(planes, (size, size), mode="area")
+                if smaller
+                else F.interpolate(planes, (size, size), mode="bilinear")
+            )
+            return planes[0].permute(1, 2, 0).contiguous()
+
+        return MaterialTextures(MaterialMaps(*(resize(values) for values in vars(self.maps()).values())))
 
     @torch.no_grad()
     def project_(self) -> None:

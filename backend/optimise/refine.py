@@ -30,6 +30,13 @@ from backend.render.renderer import Frame, Pixels, Renderer, Surface
 FINAL_RATE = 0.1  # what the learning rates have fallen to at the end
 TANGENTS_EVERY = 25  # steps between two computations of the tangent frames, which move far less than the positions do
 JITTER_TEXELS = 1.5  # how far the smoothness terms look
+SHARPNESS = 1.0  # mip levels finer than a pixel's footprint wants: the fit fixes every texel, not only blocks of them
+TEXTURE_STARTS = (
+    0.0,
+    0.2,
+    0.45,
+)  # part of the steps after which the textures have a quarter, half and all of their side
+SMALLEST_TEXTURE = 64
 
 
 class RefineFit:
@@ -48,10 +55,16 @@ class RefineFit:
         lock_light: bool,
         renderer: Renderer,
         seed: int,
+        coarse_to_fine: bool = True,
     ) -> None:
-        """All on the run's device; the mesh has texture coordinates."""
+        """All on the run's device; the mesh has texture coordinates.
+
+        With `coarse_to_fine` the textures start at a quarter of their side: what is seen seldom then follows what is seen often.
+        Leave it out where `textures` already hold detail that is to be kept.
+        """
         self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
-        self.textures, self.light = textures, light
+        self.light, self.size = light, max(textures.size)
+        self.coarse_to_fine = coarse_to_fine
         self.lock_positions, self.lock_light = lock_positions, lock_light
         self.steps, self.step = settings.steps, 0
         self.start = mesh
@@ -62,16 +75,13 @@ class RefineFit:
         self.neighbours = Neighbours.of(mesh.faces, mesh.vertices.shape[0])
         self.log_gains = torch.nn.Parameter(torch.zeros(len(views), 3, device=mesh.vertices.device))
         self.frames = tangents(mesh, vertex_normals(mesh.vertices, mesh.faces))
-        groups = [{"params": list(textures.parameters()), "rate": settings.learning_rate_textures}]
-        if not lock_light:
-            groups.append({"params": list(light.parameters()), "rate": settings.learning_rate_light})
-        if settings.exposure:
-            groups.append({"params": [self.log_gains], "rate": settings.learning_rate_light})
-        self.optimiser = torch.optim.Adam(groups, lr=settings.learning_rate_textures, betas=(0.9, 0.99), eps=1e-15)
+        self._take_textures(textures.resized(self._texture_size()) if coarse_to_fine else textures)
 
     def advance(self) -> Mapping[str, Tensor]:
         """One step; see `Fit`."""
         device = self.views.images.device
+        if max(self.textures.size) != self._texture_size():
+            self._take_textures(self.textures.resized(self._texture_size()))
         index = batch(len(self.views), self.settings.views_per_step, self.step, self.seed, self.name).to(device)
         chosen = self.views.select(index)
         reference, valid = chosen.images.float(), chosen.valid()
@@ -145,6 +155,9 @@ class RefineFit:
     def restore(self, state: dict[str, Any]) -> None:
         """See `Fit`."""
         self.step = state["step"]
+        size = state["textures"]["base_color"].shape[0]
+        if max(self.textures.size) != size:
+            self._take_textures(self.textures.resized(size))
         self.textures.load_state_dict(state["textures"])
         self.light.load_state_dict(state["light"])
         self.positions.load_state_dict(state["positions"])
@@ -153,6 +166,26 @@ class RefineFit:
         self.frames = state["frames"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.position_optimiser.load_state_dict(state["position_optimiser"])
+
+    def _texture_size(self) -> int:
+        """Side of the textures at the present step."""
+        if not self.coarse_to_fine:
+            return self.size
+        begun = sum(self.step >= start * self.steps for start in TEXTURE_STARTS)
+        return max(min(SMALLEST_TEXTURE, self.size), self.size >> (len(TEXTURE_STARTS) - begun))
+
+    def _take_textures(self, textures: MaterialTextures) -> None:
+        """Fit these textures from now on."""
+        self.textures = textures
+        settings = self.settings
+        groups = [{"params": list(textures.parameters()), "rate": settings.learning_rate_textures}]
+        if not self.lock_light:
+            groups.append({"params": list(self.light.parameters()), "rate": settings.learning_rate_light})
+        if settings.exposure:
+            groups.append({"params": [self.log_gains], "rate": settings.learning_rate_light})
+        self.optimiser = torch.optim.Adam(
+            groups, lr=settings.learning_rate_textures, betas=(0.9, 0.99), eps=1e-15, fused=True
+        )
 
     def _descend(self, loss: Tensor) -> None:
         factor = exponential(self.step / self.steps, FINAL_RATE)
@@ -199,5 +232,5 @@ def sample_textures(engine: Engine, textures: MaterialTextures, pixels: Pixels) 
     assert pixels.uv is not None
     level = None
     if pixels.footprint is not None:
-        level = (pixels.footprint + math.log2(max(textures.size))).clamp(min=0.0)
+        level = (pixels.footprint + math.log2(max(textures.size)) - SHARPNESS).clamp(min=0.0)
     return textures.sample(engine, pixels.uv, level)

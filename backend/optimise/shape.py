@@ -71,6 +71,7 @@ class ShapeFit:
             lr=settings.learning_rate,
             betas=(0.9, 0.99),
             eps=1e-15,
+            fused=True,
         )
         self._enter(0)
 
@@ -163,7 +164,7 @@ class ShapeFit:
         groups = [{"params": [self.grid.sdf], "rate": DISTANCE_STEP}]
         others = [p for p in self.grid.parameters() if p is not self.grid.sdf]
         groups.append({"params": others, "rate": self.settings.learning_rate})
-        self.geometry_optimiser = torch.optim.Adam(groups, lr=DISTANCE_STEP, betas=(0.9, 0.99))
+        self.geometry_optimiser = torch.optim.Adam(groups, lr=DISTANCE_STEP, betas=(0.9, 0.99), fused=True)
 
     def _descend(self, loss: Tensor) -> None:
         factor = exponential(self.step / self.steps, FINAL_RATE)
