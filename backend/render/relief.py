@@ -2,7 +2,8 @@
 
 Cycles does three things where the shading normal leans off the smooth one. Diffuse light is faded out towards the smooth normal's
 horizon; a normal that would mirror the viewer's ray into the surface is bent back until it does not; light from below the horizon is
-blocked by the surface itself. The first and the last depend on the incoming light; here they become a share and a shift of the lobe's mean direction.
+blocked by the surface itself. The first and the last depend on the incoming light; here they become a share of the lobe and a shift of
+its mean direction.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ def _read(table: Tensor, across: Tensor, down: Tensor, engine: Engine) -> Tensor
 @lru_cache(maxsize=8)
 def _diffuse_table(device: torch.device) -> Tensor:
     """[1, C, 3] by the cosine between the normals: share of diffuse light, and its mean direction along smooth and along
-    (normal - cosine * smooth). Not to be written to."""
+    (normal - cosine * smooth). Not to be written to.
+    """
     # The perturbed normal is +Z; the smooth one leans from it in the XZ plane.
     tilt = torch.linspace(0.0, 1.0, _TILTS, dtype=torch.float64).clamp(1e-4, 1.0 - 1e-6)[:, None]
     sine = (1.0 - tilt.square()).sqrt()
@@ -155,7 +157,8 @@ def _diffuse_table(device: torch.device) -> Tensor:
 @lru_cache(maxsize=8)
 def _horizon_table(device: torch.device) -> Tensor:
     """[R, C, 2] by a lobe's roughness and its rise over a horizon (-1 to 1): share above the horizon, and how far the mean direction of
-    that share moves towards the horizon's normal, per unit of (normal - rise * direction). Not to be written to."""
+    that share moves towards the horizon's normal, per unit of (normal - rise * direction). Not to be written to.
+    """
     roughness = torch.linspace(_LEAST_ROUGHNESS, 1.0, _ROUGHNESSES, dtype=torch.float64)[:, None]
     x = (torch.arange(_ANGLES, dtype=torch.float64) + 0.5) / _ANGLES
     alpha_squared = roughness.pow(4)
