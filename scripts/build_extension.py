@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("addon", "backend")
@@ -55,12 +56,12 @@ class BuildError(Exception):
     """The tree cannot become an extension; the message says what to change."""
 
 
-def read_manifest(text: str) -> dict[str, object]:
+def read_manifest(text: str) -> dict[str, Any]:
     """The manifest's keys. Reads the subset of TOML that ours uses, since Python 3.10 has no reader for it.
 
     Tables become dictionaries; values are strings or lists of strings.
     """
-    manifest: dict[str, object] = {}
+    manifest: dict[str, Any] = {}
     table = manifest
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
@@ -82,7 +83,7 @@ def read_manifest(text: str) -> dict[str, object]:
     return manifest
 
 
-def manifest_faults(manifest: dict[str, object]) -> list[str]:
+def manifest_faults(manifest: dict[str, Any]) -> list[str]:
     """What is wrong with the manifest, in sentences; empty when nothing is."""
     faults = [f"unknown key {key!r}" for key in manifest if key not in KNOWN_KEYS]
     faults += [f"missing key {key!r}" for key in sorted(REQUIRED_KEYS - manifest.keys())]

@@ -16,6 +16,7 @@ from mathutils import Matrix
 
 from ...backend import contract
 from . import cameras, rig
+from .studio import Quality, studio_scene
 
 OnView = Callable[[int, int], None]
 CAPTURE_FORMAT = 1
@@ -32,15 +33,6 @@ class View:
     split: str
     camera: bpy.types.Camera
     pose: Matrix
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quality:
-    """How pictures are taken: size in pixels (None keeps the scene's), Cycles samples a pixel, and the random seed of the first."""
-
-    size: tuple[int, int] | None
-    samples: int
-    seed: int = 0
 
 
 @contextlib.contextmanager
@@ -117,7 +109,7 @@ def write(
     """
     names = contract.JobFolder(folder)
     frames = []
-    with _studio(scene, view_layer, quality, only) as (studio, camera):
+    with studio_scene(scene, view_layer, quality, only) as (studio, camera):
         pinholes = [cameras.pinhole(view.camera, studio.render) for view in views]  # refuses before anything is written
         _prepare(names)
         for index, (view, pinhole) in enumerate(zip(views, pinholes)):
@@ -159,83 +151,6 @@ def _frame(relative: str, view: View, pinhole: cameras.Pinhole) -> dict[str, obj
         "cy": pinhole.cy,
         "transform_matrix": [list(row) for row in view.pose],
     }
-
-
-@contextlib.contextmanager
-def _studio(
-    scene: bpy.types.Scene,
-    view_layer: bpy.types.ViewLayer,
-    quality: Quality,
-    only: Iterable[bpy.types.Object] | None,
-) -> Iterator[tuple[bpy.types.Scene, bpy.types.Object]]:
-    """A copy of the scene that renders plain, linear, transparent Cycles pictures, and the camera it looks through."""
-    if not hasattr(scene, "cycles"):
-        raise contract.EnvironmentFault(
-            "Cycles is not available",
-            hint="Enable the add-on Cycles Render Engine in the preferences.",
-            code="no-cycles",
-        )
-    studio = scene.copy()
-    placeholder = bpy.data.cameras.new("Unrender Camera")
-    camera = bpy.data.objects.new("Unrender Camera", placeholder)
-    try:
-        if only is not None:
-            _show_only(studio, set(only) | {thing for thing in scene.objects if thing.type == "LIGHT"})
-        studio.collection.objects.link(camera)
-        studio.timeline_markers.clear()  # a marker may switch the camera
-        studio.camera = camera
-        for layer in studio.view_layers:
-            layer.use = layer.name == view_layer.name
-            layer.samples = 0
-        _plain_pictures(studio, quality)
-        yield studio, camera
-    finally:
-        bpy.data.objects.remove(camera)
-        bpy.data.cameras.remove(placeholder)
-        bpy.data.scenes.remove(studio)
-
-
-def _show_only(studio: bpy.types.Scene, objects: set[bpy.types.Object]) -> None:
-    for child in list(studio.collection.children):
-        studio.collection.children.unlink(child)
-    for thing in list(studio.collection.objects):
-        studio.collection.objects.unlink(thing)
-    for thing in sorted(objects, key=lambda item: item.name):
-        studio.collection.objects.link(thing)
-
-
-def _plain_pictures(studio: bpy.types.Scene, quality: Quality) -> None:
-    """Everything between the light and the file that would alter a pixel is switched off."""
-    render, cycles = studio.render, studio.cycles
-    render.engine = "CYCLES"
-    if quality.size is not None:
-        render.resolution_x, render.resolution_y = quality.size
-        render.resolution_percentage, render.pixel_aspect_x, render.pixel_aspect_y = 100, 1.0, 1.0
-        render.use_border = False
-    render.use_crop_to_border = (
-        True  # outside a border that is not cropped nothing is rendered, which would read as background
-    )
-    for name in (
-        "use_compositing", "use_sequencer", "use_multiview", "use_simplify", "use_motion_blur", "use_freestyle", "use_stamp",
-        "use_overwrite",
-    ):  # fmt: skip
-        if hasattr(render, name):  # builds leave some of them out
-            setattr(render, name, name == "use_overwrite")
-    render.film_transparent = True
-    render.use_persistent_data = True
-    render.use_file_extension = True
-    cycles.samples = quality.samples
-    cycles.use_adaptive_sampling = False
-    cycles.use_denoising = False
-    cycles.film_exposure = 1.0
-    cycles.pixel_filter_type = "BOX"  # each pixel is the mean over its own square, which is what a fit compares with
-    cycles.use_animated_seed = False
-    settings = render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = "IMAGE"
-    settings.file_format = "OPEN_EXR"
-    settings.color_mode, settings.color_depth, settings.exr_codec = "RGBA", "32", "ZIP"
-    settings.color_management = "FOLLOW_SCENE"
 
 
 def _prepare(names: contract.JobFolder) -> None:

@@ -7,7 +7,7 @@ import bpy
 
 from ...backend.contract import RequestError, UnrenderError
 from .. import watch
-from ..exporter import rendered
+from ..exporter import rendered, studio
 
 
 class UNRENDER_OT_export_views(bpy.types.Operator):
@@ -74,7 +74,7 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
                 hint="Select what is to be reconstructed, or switch Only Selected off.",
                 code="selection-empty",
             )
-        quality = rendered.Quality(size=size, samples=settings.samples)
+        quality = studio.Quality(size=size, samples=settings.samples)
         rendered.write(context.scene, context.view_layer, views, quality, folder, only, on_view)
         return len(views)
 

@@ -1,0 +1,102 @@
+"""The temporary scene that pictures are taken in: a copy of the user's, with all that would alter a pixel switched off."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import bpy
+
+from ...backend import contract
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """How pictures are taken: size in pixels (None keeps the scene's), Cycles samples a pixel, and the random seed of the first."""
+
+    size: tuple[int, int] | None
+    samples: int
+    seed: int = 0
+
+
+@contextlib.contextmanager
+def studio_scene(
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    quality: Quality,
+    only: Iterable[bpy.types.Object] | None,
+) -> Iterator[tuple[bpy.types.Scene, bpy.types.Object]]:
+    """A copy of the scene that renders plain, linear, transparent Cycles pictures, and the camera it looks through."""
+    if not hasattr(scene, "cycles"):
+        raise contract.EnvironmentFault(
+            "Cycles is not available",
+            hint="Enable the add-on Cycles Render Engine in the preferences.",
+            code="no-cycles",
+        )
+    studio = scene.copy()
+    placeholder = bpy.data.cameras.new("Unrender Camera")
+    camera = bpy.data.objects.new("Unrender Camera", placeholder)
+    try:
+        if only is not None:
+            _show_only(studio, set(only) | {thing for thing in view_layer.objects if _shines(thing)})
+        studio.collection.objects.link(camera)
+        studio.timeline_markers.clear()  # a marker may switch the camera
+        studio.camera = camera
+        for layer in studio.view_layers:
+            layer.use = layer.name == view_layer.name
+            layer.samples = 0
+        _plain_pictures(studio, quality)
+        yield studio, camera
+    finally:
+        bpy.data.objects.remove(camera)
+        bpy.data.cameras.remove(placeholder)
+        bpy.data.scenes.remove(studio)
+
+
+def _shines(thing: bpy.types.Object) -> bool:
+    """A light that some collection lets a render see; out of its collections it would shine regardless."""
+    return thing.type == "LIGHT" and any(not collection.hide_render for collection in thing.users_collection)
+
+
+def _show_only(studio: bpy.types.Scene, objects: set[bpy.types.Object]) -> None:
+    for child in list(studio.collection.children):
+        studio.collection.children.unlink(child)
+    for thing in list(studio.collection.objects):
+        studio.collection.objects.unlink(thing)
+    for thing in sorted(objects, key=lambda item: item.name):
+        studio.collection.objects.link(thing)
+
+
+def _plain_pictures(studio: bpy.types.Scene, quality: Quality) -> None:
+    """Everything between the light and the file that would alter a pixel is switched off."""
+    render, cycles = studio.render, studio.cycles
+    render.engine = "CYCLES"
+    if quality.size is not None:
+        render.resolution_x, render.resolution_y = quality.size
+        render.resolution_percentage, render.pixel_aspect_x, render.pixel_aspect_y = 100, 1.0, 1.0
+        render.use_border = False
+    render.use_crop_to_border = (
+        True  # outside a border that is not cropped nothing is rendered, which would read as background
+    )
+    for name in (
+        "use_compositing", "use_sequencer", "use_multiview", "use_simplify", "use_motion_blur", "use_freestyle", "use_stamp",
+        "use_overwrite",
+    ):  # fmt: skip
+        if hasattr(render, name):  # builds leave some of them out
+            setattr(render, name, name == "use_overwrite")
+    render.film_transparent = True
+    render.use_persistent_data = True
+    render.use_file_extension = True
+    cycles.samples = quality.samples
+    cycles.use_adaptive_sampling = False
+    cycles.use_denoising = False
+    cycles.film_exposure = 1.0
+    cycles.pixel_filter_type = "BOX"  # each pixel is the mean over its own square, which is what a fit compares with
+    cycles.use_animated_seed = False
+    settings = render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = "OPEN_EXR"
+    settings.color_mode, settings.color_depth, settings.exr_codec = "RGBA", "32", "ZIP"
+    settings.color_management = "FOLLOW_SCENE"
