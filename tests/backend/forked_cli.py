@@ -25,7 +25,7 @@ TINY = [
         "shape.hash_log2_size=10",
         "asset.triangles=300",
         "asset.texture_size=64",
-        "refine.steps=2",
+        "refine.steps=4",
         "light.resolution=16",
     )
     for word in ("--set", setting)

@@ -1,5 +1,6 @@
 """What is done with a finished result: measured again from its files alone, and drawn under another light."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from posed_scene import write_scene
 
 from backend.dataset.image_file import read_image
 from backend.export.images import write_exr
+from backend.job import Job, read_request
+from backend.pipeline import reconstruct
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,32 @@ def test_twice_the_light_renders_twice_as_bright_and_a_used_folder_is_refused(fi
     status, events = forked_cli.run(*words, output=tmp_path / "printed.txt")
     assert (status, events[-1].code) == (2, "output-not-empty")
     assert (folder / "images/000.exr").stat().st_mtime_ns == before
+
+
+class ImpatientJob(Job):
+    """A job that is cancelled once it was asked `patience` times, which a fit does after each step."""
+
+    patience = 0
+
+    def cancelled(self):
+        self.patience -= 1
+        return self.patience < 0
+
+
+def test_stopped_in_each_fit_and_resumed_gives_the_same_bytes(finished, tmp_path):
+    _, out = finished
+    request = dataclasses.replace(read_request(out / "request.json"), device="cpu")
+    for patience, stage in ((4, "shape"), (6, "refine")):
+        with pytest.raises(contract.Cancelled), ImpatientJob(tmp_path, request, resume=True) as job:
+            job.patience = patience
+            reconstruct(request, job, lambda event: None)
+        assert (tmp_path / f"state/{stage}.pt").exists() and not (tmp_path / "result").exists()
+    with Job(tmp_path, request, resume=True) as job:
+        reconstruct(request, job, lambda event: None)
+    exact = ["mesh.glb", "mesh.npz", "mesh.obj", "environment.exr", "cameras.json"]
+    exact += [f"textures/{name}.png" for name in ("base_color", "roughness", "metallic", "normal", "orm")]
+    for name in exact:
+        assert (tmp_path / "result" / name).read_bytes() == (out / "result" / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "render"])
