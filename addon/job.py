@@ -55,6 +55,7 @@ class Job:
         self._events: queue.SimpleQueue[contract.Event] = queue.SimpleQueue()
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._cancel_asked = False
+        self._finished = False
         self._gone_since: float | None = None
         try:
             self.process = subprocess.Popen(
@@ -101,7 +102,8 @@ class Job:
         for event in events:
             if isinstance(event, contract.Failed):
                 self.failure = event
-        if ended and self.failure is None and self.process.returncode != 0:
+            self._finished = self._finished or isinstance(event, contract.Finished)
+        if ended and self.failure is None and self.process.returncode != 0 and not self._finished:
             self.failure = self._unsaid_failure()
             events.append(self.failure)
         return events
@@ -123,7 +125,7 @@ class Job:
         if not self.ended():
             return "running"
         status = self.process.returncode
-        if status == 0:
+        if status == 0 or self._finished:  # the result was complete before whatever befell the process afterwards
             return "finished"
         return "cancelled" if self._cancel_asked or status == contract.Cancelled.exit_status else "failed"
 

@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any, Literal
@@ -77,7 +78,8 @@ class Cancellation:
 
     def follow_parent(self, stream: IO[bytes] | None = None) -> None:
         """Ask when `stream` (standard input) ends, which it does when the parent dies, or brings the line 'cancel'."""
-        source = stream if stream is not None else sys.stdin.buffer
+        # unbuffered: Python aborts at its own exit when a thread still waits inside the buffered standard input
+        source: IO[bytes] | FileIO = stream if stream is not None else FileIO(sys.stdin.fileno(), closefd=False)
 
         def read() -> None:
             for line in source:

@@ -43,6 +43,9 @@ elif mode == "crash":
     say(event="progress", stage="shape", step=1, steps=3)
     print("last words on stderr", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
+elif mode == "late crash":
+    say(event="finished", result=str(folder / "result"), seconds=1.0)
+    os.kill(os.getpid(), signal.SIGABRT)
 elif mode == "orphan":
     import subprocess
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -125,6 +128,11 @@ def test_a_crash_is_told_with_its_last_words(start):
     events = to_end(job)
     assert names(events) == ["progress", "error"] and job.state == "failed"
     assert "SIGKILL" in events[-1].message and "last words on stderr" in events[-1].message
+
+
+def test_a_crash_after_the_result_spoils_nothing(start):
+    job = start("late crash")
+    assert names(to_end(job)) == ["finished"] and job.state == "finished"
 
 
 def test_what_a_dead_backend_had_started_is_ended_with_it(start):
