@@ -25,6 +25,7 @@ from backend.export.report import Report
 from backend.geometry.mesh import Mesh
 from backend.job import Job
 from backend.light.environment import EnvironmentLight
+from backend.loss.metrics import lpips_meter
 from backend.material.channels import MaterialMaps
 from backend.material.textures import MaterialTextures
 from backend.optimise.checkpoint import load_checkpoint, save_checkpoint
@@ -176,7 +177,8 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         maps = finish_maps(fit.textures.maps(), mesh, texels, seen)
         held_out = run_.scene.dataset.test
         judged = held_out.to(run_.device) if held_out is not None else run_.train.select(_few(run_.train))
-        comparisons = compare_views(run_.renderer, surface, fit.material, light.prefiltered(), judged)
+        lpips, _ = lpips_meter(str(run_.device))
+        comparisons = compare_views(run_.renderer, surface, fit.material, light.prefiltered(), judged, lpips)
     unseen = 1.0 - float(seen.float().mean())
     if unseen > 0.1:
         run_.warn(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.contract import Event, MeshUpdate, Preview, Progress
+from backend.contract import Event, MeshUpdate, Preview, Progress, UnrenderError
 from backend.dataset.views import Similarity, Views
 from backend.export.images import write_png
 from backend.job import Job
@@ -112,6 +113,13 @@ class Watch:
 
     def _tell(self, fit: Fit, terms: Mapping[str, Tensor], now: float) -> None:
         losses = {name: float(term) for name, term in terms.items()}
+        lost = [name for name, value in losses.items() if not math.isfinite(value)]
+        if lost:
+            raise UnrenderError(
+                f"step {fit.step} of the {fit.name} stage: {', '.join(lost)} became infinite or not a number",
+                hint="Lower the learning rates, or report it; --resume goes on from the last checkpoint, which is sound.",
+                code="diverged",
+            )
         value = losses.pop("psnr", None)
         self._pace = (now - self._began) / max(1, fit.step - self._first_step)
         eta = self._pace * (fit.steps - fit.step + self._later_steps)
