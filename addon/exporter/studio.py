@@ -49,6 +49,7 @@ def studio_scene(
         _plain_pictures(studio, quality)
         yield studio, camera
     finally:
+        studio.render.use_persistent_data = False  # frees what the renderer kept, which still points into this scene
         bpy.data.objects.remove(camera)
         bpy.data.cameras.remove(placeholder)
         bpy.data.scenes.remove(studio)
