@@ -77,11 +77,13 @@ def face_coordinates(directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return face, s, t
 
 
-def bilinear_taps(directions: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def bilinear_taps(directions: Tensor, size: int, sharpness: float = 1.0) -> tuple[Tensor, Tensor]:
     """Where a cube of `size` is read for each direction, across the face's edges too.
 
     Args:
         directions: [N, 3], any length.
+        size: texels along a face's edge.
+        sharpness: 1 fades from one texel to the next over the whole way between their centres, k over a k-th of it about their edge.
 
     Returns:
         [N, 4] int64 flat texel index (face, row, column) and [N, 4] weights that add up to 1.
@@ -89,7 +91,8 @@ def bilinear_taps(directions: Tensor, size: int) -> tuple[Tensor, Tensor]:
     face, s, t = face_coordinates(directions)
     column, row = (s + 1.0) * (0.5 * size) - 0.5, (t + 1.0) * (0.5 * size) - 0.5
     left, top = column.floor(), row.floor()
-    right_weight, bottom_weight = column - left, row - top
+    right_weight = ((column - left - 0.5) * sharpness + 0.5).clamp(0.0, 1.0)
+    bottom_weight = ((row - top - 0.5) * sharpness + 0.5).clamp(0.0, 1.0)
     indices, weights = [], []
     for down in (0, 1):
         for right in (0, 1):
@@ -110,8 +113,7 @@ def _texel_index(face: Tensor, column: Tensor, row: Tensor, size: int) -> Tensor
     """Flat index of texel (row, column) of a face; one step beyond the edge is the neighbour face's texel in that direction."""
     s, t = (column + 0.5) * (2.0 / size) - 1.0, (row + 0.5) * (2.0 / size) - 1.0
     frames = face_frames(face.device, s.dtype)[face]
-    points = frames[:, 0] + s[:, None] * frames[:, 1] + t[:, None] * frames[:, 2]
-    face, s, t = face_coordinates(points)
+    face, s, t = face_coordinates(frames[:, 0] + s[:, None] * frames[:, 1] + t[:, None] * frames[:, 2])
     column = ((s + 1.0) * (0.5 * size)).floor().clamp(0, size - 1).long()
     row = ((t + 1.0) * (0.5 * size)).floor().clamp(0, size - 1).long()
     return (face * size + row) * size + column

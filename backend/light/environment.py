@@ -86,5 +86,4 @@ class EnvironmentLight(nn.Module):
 
     def to_latlong(self, height: int) -> Tensor:
         """[height, 2 * height, 3] equirectangular picture in Blender's orientation; no gradients."""
-        with torch.no_grad():
-            return cube_to_latlong(self.texels(), height)
+        return cube_to_latlong(self.texels(), height)

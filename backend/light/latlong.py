@@ -11,9 +11,11 @@ import math
 import torch
 from torch import Tensor
 
-from backend.light.cube import sample_cube, texel_directions
+from backend.light.cube import bilinear_taps, sample_cube
 
-_MAX_SUBSAMPLES = 32  # along a texel's or pixel's edge
+_MAX_SUBSAMPLES = 16  # along a pixel's edge
+_PARTS_PER_TEXEL = 8  # along its edge
+_SAMPLES_AT_ONCE = 1 << 19  # bounds the memory
 
 
 def direction_of_pixel(height: int, device: torch.device | str, subsamples: int = 1) -> Tensor:
@@ -52,29 +54,37 @@ def sample_latlong(image: Tensor, directions: Tensor) -> Tensor:
     return upper.lerp(lower, bottom_weight)
 
 
+@torch.no_grad()
 def latlong_to_cube(image: Tensor, size: int) -> Tensor:
     """image [H, W, C] -> cube [6, size, size, C]: each texel is the mean radiance over its own solid angle.
 
-    As many samples a texel as the image has pixels there, so that a small bright sun keeps its energy.
+    The picture's pixels are cut into parts several times finer than the texels, and each part gives its power to the texel it lies in
+    (shared where it lies on an edge): no pixel is missed, so that a small bright sun keeps its energy wherever it stands.
     """
-    subsamples = min(_MAX_SUBSAMPLES, max(2, math.ceil(1.5 * image.shape[1] / (4 * size))))
-    directions = texel_directions(size, image.device, image.dtype, subsamples)
-    weights = directions.abs().amax(-1).pow(3)  # solid angle of a point of the face: 1 / (1 + s^2 + t^2)^(3/2)
-    faces = []
-    for direction, weight in zip(directions, weights):  # a face at a time bounds the memory
-        radiance = sample_latlong(image, direction.reshape(-1, 3)).reshape(*direction.shape[:-1], -1)
-        split = (size, subsamples, size, subsamples, -1)
-        total = (radiance * weight[..., None]).reshape(split).sum((1, 3))
-        faces.append(total / weight.reshape(split).sum((1, 3)))
-    return torch.stack(faces)
+    height, width, channels = image.shape
+    subsamples = min(_MAX_SUBSAMPLES, max(1, math.ceil(_PARTS_PER_TEXEL * 4 * size / width)))
+    area = pixel_solid_angles(height * subsamples, image.device).to(image.dtype)
+    total = image.new_zeros(6 * size * size, channels + 1)
+    directions = direction_of_pixel(height, image.device, subsamples).to(image.dtype)
+    rows = max(1, _SAMPLES_AT_ONCE // directions.shape[1])
+    for direction, weight in zip(directions.split(rows), area.split(rows)):
+        weight = weight.expand(direction.shape[:2]).reshape(-1, 1)
+        flat = direction.reshape(-1, 3)
+        power = torch.cat((sample_latlong(image, flat) * weight, weight), -1)
+        taps, shares = bilinear_taps(flat, size, 0.5 * _PARTS_PER_TEXEL)
+        for tap, share in zip(taps.unbind(1), shares.unbind(1)):
+            total.index_add_(0, tap, power * share[:, None])
+    return (total[:, :channels] / total[:, channels:]).reshape(6, size, size, channels)
 
 
+@torch.no_grad()
 def cube_to_latlong(cube: Tensor, height: int) -> Tensor:
     """cube [6, n, n, C] -> image [height, 2 * height, C]: each pixel is the mean radiance over its part of the sphere."""
     subsamples = min(_MAX_SUBSAMPLES, max(2, math.ceil(1.5 * 4 * cube.shape[1] / (2 * height))))
     directions = direction_of_pixel(height, cube.device, subsamples).to(cube.dtype)
-    rows = []
-    for row in directions.split(subsamples):
-        radiance = sample_cube(cube, row.reshape(-1, 3)).reshape(subsamples, 2 * height, subsamples, -1)
-        rows.append(radiance.mean((0, 2)))
-    return torch.stack(rows)
+    rows = max(1, _SAMPLES_AT_ONCE // (directions.shape[1] * subsamples))
+    blocks = []
+    for direction in directions.split(rows * subsamples):
+        radiance = sample_cube(cube, direction.reshape(-1, 3))
+        blocks.append(radiance.reshape(-1, subsamples, 2 * height, subsamples, cube.shape[-1]).mean((1, 3)))
+    return torch.cat(blocks)

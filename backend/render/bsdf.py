@@ -23,7 +23,8 @@ DIELECTRIC_MEAN_FRESNEL = (DIELECTRIC_IOR - 1.0) / (4.08567 + 1.00071 * DIELECTR
 
 _TABLE_COSINES = 64
 _TABLE_ROUGHNESSES = 32
-_TABLE_SAMPLES = 24  # along each of the two random numbers of a micro-normal
+_TABLE_SAMPLES = 610  # micro-normals a lobe, spread as Fibonacci's lattice
+_GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 _LEAST_COSINE = 1e-3
 _LEAST_TABLE_ROUGHNESS = 0.04
 
@@ -200,18 +201,18 @@ def _multiple_fresnel(mean_fresnel: Tensor, mean_albedo: Tensor) -> Tensor:
 def _integrate(roughness: Tensor, cosines: Tensor) -> Tensor:
     """One row of the table: roughness [] and cosines [C] -> [C, 9], the table's columns without the mean albedo.
 
-    Micro-normals are drawn from those visible to the viewer (Dupuy and Benyoub 2023), on a regular grid of their two numbers.
+    Micro-normals are drawn from those visible to the viewer (Dupuy and Benyoub 2023), by a lattice of their two numbers.
     """
     alpha = roughness.square()
-    grid = (torch.arange(_TABLE_SAMPLES, dtype=torch.float64) + 0.5) / _TABLE_SAMPLES
-    first, second = (axis.reshape(1, -1) for axis in torch.meshgrid(grid, grid, indexing="ij"))
+    index = torch.arange(_TABLE_SAMPLES, dtype=torch.float64)
+    first, second = ((index + 0.5) / _TABLE_SAMPLES)[None], (index * _GOLDEN).remainder(1.0)[None]
     view_z = cosines[:, None]
     view_x = (1.0 - view_z.square()).sqrt()
     length = (alpha.square() * view_x.square() + view_z.square()).sqrt()
     warped_x, warped_z = alpha * view_x / length, view_z / length
     cap_z = (1.0 - second) * (1.0 + warped_z) - warped_z
     cap_r = (1.0 - cap_z.square()).clamp_min(0.0).sqrt()
-    phi = 2.0 * math.pi * first
+    phi = math.pi * first  # the other half mirrors this one
     half_x = alpha * (cap_r * phi.cos() + warped_x)
     half_y = alpha * cap_r * phi.sin()
     half_z = cap_z + warped_z
