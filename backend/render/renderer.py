@@ -87,10 +87,12 @@ class Renderer:
 
     Attributes:
         engine: maker of the primitives.
-        walk: triangles the silhouette search may cross (see `Engine.antialias`).
+        walk: triangles the silhouette search may cross (see `Engine.antialias`). Near the outline they are seen edge-on, many to a
+            pixel: with 8, a ball of 23 000 triangles in 128 pixels has a quarter to a half of its true gradient; with 32, all of it
+            at the same cost, since only the few pixels that need the steps take them.
     """
 
-    def __init__(self, engine: Engine, walk: int = 8) -> None:
+    def __init__(self, engine: Engine, walk: int = 32) -> None:
         self.engine, self.walk = engine, walk
 
     def render(

@@ -20,7 +20,7 @@ from backend.material.channels import LEAST_ROUGHNESS, MaterialMaps, MaterialSam
 from backend.render.renderer import Pixels, Renderer, Surface
 
 _FIELD_OF_VIEW = math.radians(40.0)
-_DISTANCE = 3.6  # from the middle of the normalised box: its whole diagonal stays in the picture
+_MARGIN = 1.05  # the cameras stand so much farther away than where the ball around the object just fills the picture
 _TEST_SHARE = 0.2  # views held out, of those that are fitted
 _SUPERSAMPLING = 2  # per axis: the photograph is sharper than what is fitted to it
 _GOLDEN_ANGLE = math.pi * (3.0 - math.sqrt(5.0))
@@ -58,7 +58,8 @@ def reference_dataset(
         return MaterialSample(values[:, :3], values[:, 3:4], values[:, 4:5], normal)
 
     held_out = max(1, round(_TEST_SHARE * count))
-    cameras = _sphere(count + held_out, resolution * _SUPERSAMPLING)
+    distance = _MARGIN * float(vertices.norm(dim=-1).max()) / math.sin(0.5 * _FIELD_OF_VIEW)
+    cameras = _sphere(count + held_out, resolution * _SUPERSAMPLING, distance)
     images = []
     with torch.no_grad():
         prefiltered = light.prefiltered()
@@ -109,8 +110,8 @@ def same_size(maps: SurfaceMaps, size: int) -> MaterialMaps:
     )
 
 
-def _sphere(count: int, resolution: int) -> Cameras:
-    """Cameras on a Fibonacci sphere about the origin, looking at it, +Z up in the image."""
+def _sphere(count: int, resolution: int, distance: float) -> Cameras:
+    """Cameras on a Fibonacci sphere of radius `distance` about the origin, looking at it, +Z up in the image."""
     number = torch.arange(count, dtype=torch.float64)
     height = 0.98 * (1.0 - 2.0 * (number + 0.5) / count)
     ring, angle = (1.0 - height.square()).sqrt(), number * _GOLDEN_ANGLE
@@ -118,7 +119,7 @@ def _sphere(count: int, resolution: int) -> Cameras:
     right = torch.nn.functional.normalize(torch.stack([-angle.sin(), angle.cos(), torch.zeros_like(angle)], -1), dim=-1)
     poses = torch.eye(4, dtype=torch.float64).repeat(count, 1, 1)
     poses[:, :3, 0], poses[:, :3, 1] = right, torch.linalg.cross(backward, right)
-    poses[:, :3, 2], poses[:, :3, 3] = backward, backward * _DISTANCE
+    poses[:, :3, 2], poses[:, :3, 3] = backward, backward * distance
     focal = 0.5 * resolution / math.tan(0.5 * _FIELD_OF_VIEW)
     intrinsics = torch.tensor([focal, focal, 0.5 * resolution, 0.5 * resolution]).repeat(count, 1)
     return Cameras(poses.float(), intrinsics, torch.full((count, 2), resolution, dtype=torch.int64))
