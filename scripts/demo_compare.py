@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for demo.blend, comparison.png and comparison.json"
     )
-    parser.add_argument("--samples", type=int, default=36, help="Cycles samples a pixel (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=32, help="Cycles samples a pixel (default: %(default)s)")
     parser.add_argument(
         "--rows", type=int, default=4, help="held-out views shown in the picture (default: %(default)s)"
     )
