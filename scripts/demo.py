@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import environments
@@ -23,10 +23,15 @@ import processes
 
 ROOT = environments.ROOT
 SCRIPTS = ROOT / "scripts"
-LIMITS = {"build": 60.0, "photograph": 900.0, "reconstruct": 3600.0, "compare": 900.0}  # seconds, many times what a part takes
+LIMITS = {
+    "build": 60.0,
+    "photograph": 900.0,
+    "reconstruct": 3600.0,
+    "compare": 900.0,
+}  # seconds, many times what a part takes
 
 
-class PartFailed(Exception):
+class PartError(Exception):
     """A part of the demo did not succeed; the message shows the end of its log."""
 
 
@@ -43,17 +48,28 @@ class Demo:
         self.parts: dict[str, processes.Outcome] = {}
 
     def clear(self) -> None:
-        """Remove what an earlier demo left in the folder, and nothing else; PartFailed where the folder holds other things."""
-        ours = {"job", "logs", "demo.blend", "demo.blend1", "truth.blend", "truth.blend1", "comparison.png", "comparison.json"}
+        """Remove what an earlier demo left in the folder, and nothing else; PartError where the folder holds other things."""
+        ours = {
+            "job",
+            "logs",
+            "demo.blend",
+            "demo.blend1",
+            "truth.blend",
+            "truth.blend1",
+            "comparison.png",
+            "comparison.json",
+        }
         ours |= {"summary.json"}
         if self.folder.exists():
             if foreign := sorted(path.name for path in self.folder.iterdir() if path.name not in ours):
-                raise PartFailed(f"{self.folder} holds {foreign[0]}, which is not the demo's; choose another folder with --output")
+                raise PartError(
+                    f"{self.folder} holds {foreign[0]}, which is not the demo's; choose another folder with --output"
+                )
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
 
     def run(self, name: str, words: str, command: Sequence[str], environment: Mapping[str, str]) -> str:
-        """Run one part; returns the last line it said. PartFailed with its log's end where it failed or took too long."""
+        """Run one part; returns the last line it said. PartError with its log's end where it failed or took too long."""
         print(f"{words} ...", flush=True)
         told = _Teller()
         log = self.folder / "logs" / f"{name}.txt"
@@ -61,13 +77,13 @@ class Demo:
         self.parts[name] = outcome
         if outcome.status != 0:
             how = f"was ended after {LIMITS[name]:.0f} s" if outcome.status is None else f"ended with {outcome.status}"
-            raise PartFailed(f"the part '{name}' {how}; the end of {log}:\n{outcome.tail()}")
+            raise PartError(f"the part '{name}' {how}; the end of {log}:\n{outcome.tail()}")
         print(f"    done in {outcome.seconds:.0f} s, {outcome.memory / 1e9:.2f} GB at most", flush=True)
         return told.last
 
 
 class _Teller:
-    """Passes a child's own words on, one line in five seconds."""
+    """Passes a child's own words on, one line in ten seconds."""
 
     def __init__(self) -> None:
         self.last, self.told = "", 0.0
@@ -75,7 +91,7 @@ class _Teller:
     def __call__(self, line: str) -> None:
         if line.strip():
             self.last = line.strip()
-        if line.startswith("Unrender:") and time.monotonic() - self.told > 5.0:
+        if line.startswith("Unrender:") and time.monotonic() - self.told > 10.0:
             self.told = time.monotonic()
             print(f"    {line[len('Unrender:') :].strip()}", flush=True)
 
@@ -94,15 +110,31 @@ def demo(options: argparse.Namespace) -> dict[str, object]:
     def blender_part(name: str, words: str, script: str, *arguments: str) -> str:
         return run.run(name, words, [blender, "-u", str(SCRIPTS / script), *common, *arguments], variables)
 
-    views = ("--views", str(options.views), "--held-out", str(options.held_out), "--resolution", str(options.resolution))
+    views = (
+        "--views",
+        str(options.views),
+        "--held-out",
+        str(options.held_out),
+        "--resolution",
+        str(options.resolution),
+    )
     picture = f"{options.views} + {options.held_out} views of {options.resolution} px"
     truth = str(folder / "truth.blend")
     job = str(run.job)
     blender_part(
-        "photograph", f"Photographing a jar in Cycles, {picture}", "demo_scene.py", "--output", job, "--blend", truth, *views
+        "photograph",
+        f"Photographing a jar in Cycles, {picture}",
+        "demo_scene.py",
+        "--output",
+        job,
+        "--blend",
+        truth,
+        *views,
     )
     wanted = ("--preset", options.preset, "--device", options.device)
-    blender_part("reconstruct", f"Reconstructing it, preset {options.preset}", "demo_reconstruct.py", "--job", job, *wanted)
+    blender_part(
+        "reconstruct", f"Reconstructing it, preset {options.preset}", "demo_reconstruct.py", "--job", job, *wanted
+    )
     words = "Importing the asset into a new scene and photographing it"
     blender_part("compare", words, "demo_compare.py", "--job", job, "--output", str(folder))
     return _summary(run, time.monotonic() - began)
@@ -128,31 +160,36 @@ def _summary(run: Demo, seconds: float) -> dict[str, object]:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "demo", help="folder of everything it writes (default: demo/)")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "demo", help="folder of everything it writes (default: demo/)"
+    )
     parser.add_argument("--preset", default="draft", choices=("draft", "standard", "high"), help="default: %(default)s")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: %(default)s")
     parser.add_argument("--views", type=int, default=32, help="views that are fitted (default: %(default)s)")
     parser.add_argument("--held-out", type=int, default=8, help="views that only measure (default: %(default)s)")
     parser.add_argument("--resolution", type=int, default=192, help="side of a view in pixels (default: %(default)s)")
-    parser.add_argument("--torch-index", default="", metavar="URL", help="package index with the build of torch you want")
+    parser.add_argument(
+        "--torch-index", default="", metavar="URL", help="package index with the build of torch you want"
+    )
     options = parser.parse_args()
+    processes.leave_when_terminated()
     try:
         found = demo(options)
-    except (PartFailed, environments.EnvironmentFault, OSError) as error:
+    except (PartError, environments.SetupError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     (options.output / "summary.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    lines: list[tuple[str, Callable[..., str], str]] = [
-        ("psnr_render", "{:.2f} dB".format, "held-out views, our render against the capture"),
-        ("psnr_blender", "{:.2f} dB".format, "held-out views, the imported asset in Cycles against the capture"),
-        ("triangles", "{:.0f}".format, "triangles"),
-        ("seconds", "{:.0f} s".format, "wall time, environments apart"),
-        ("memory_gb", "{:.2f} GB".format, "memory at most, Blender and the backend together"),
-    ]
-    print()
-    for key, form, words in lines:
-        print(f"  {form(found[key]):>10}  {words}")
-    print(f"\nOpen {options.output / 'demo.blend'} in Blender, and {options.output / 'comparison.png'} to see them side by side.")
+    figures = {
+        "held-out views, our render against the capture": f"{found['psnr_render']:.2f} dB",
+        "held-out views, the imported asset in Cycles against the capture": f"{found['psnr_blender']:.2f} dB",
+        "triangles": f"{found['triangles']:.0f}",
+        "wall time, environments apart": f"{found['seconds']:.0f} s",
+        "memory at most, Blender and the backend together": f"{found['memory_gb']:.2f} GB",
+    }
+    print("\n" + "\n".join(f"  {value:>10}  {words}" for words, value in figures.items()))
+    print(
+        f"\nOpen {options.output / 'demo.blend'} in Blender, and {options.output / 'comparison.png'} to see them side by side."
+    )
     return 0
 
 

@@ -1,6 +1,6 @@
 """The demo's middle, run by a Python that has bpy: the extension's own operator reconstructs what was captured.
 
-    UNRENDER_BACKEND_PYTHON=... python scripts/demo_reconstruct.py --extension dist/unrender-0.1.0.zip --job demo/job
+UNRENDER_BACKEND_PYTHON=... python scripts/demo_reconstruct.py --extension dist/unrender-0.1.0.zip --job demo/job
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _MARKER = "complete"
 _LIBRARIES = "libx11-6 libxrender1 libxxf86vm1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libgomp1"
 
 
-class EnvironmentFault(Exception):
+class SetupError(Exception):
     """An environment cannot be made; the message says why and what to do."""
 
 
@@ -91,7 +91,7 @@ def node_modules() -> Path | None:
 
     try:
         _make(folder, "the Khronos glTF validator (2 MB, with npm)", install)
-    except EnvironmentFault as fault:
+    except SetupError as fault:
         print(f"{fault}\nThe glTF validator is left out.", flush=True)
         return None
     return folder / "node_modules"
@@ -111,7 +111,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def find_python() -> Path:
-    """A Python 3.11 that can make virtual environments: this one, the PATH's, or pyenv's; EnvironmentFault when there is none."""
+    """A Python 3.11 that can make virtual environments: this one, the PATH's, or pyenv's; SetupError when there is none."""
     candidates = [sys.executable, shutil.which("python3.11") or "", shutil.which("python3") or ""]
     candidates += [str(path) for path in sorted(Path.home().glob(".pyenv/versions/3.11*/bin/python3.11"), reverse=True)]
     without_venv = ""
@@ -122,10 +122,10 @@ def find_python() -> Path:
                 return Path(_ask(candidate, "import os, sys; print(os.path.realpath(sys._base_executable))"))
             without_venv = candidate
     if without_venv:
-        raise EnvironmentFault(
+        raise SetupError(
             f"{without_venv} cannot make virtual environments.\nOn Debian or Ubuntu: apt-get install python3.11-venv"
         )
-    raise EnvironmentFault(
+    raise SetupError(
         f"No Python 3.11 was found; this is {sys.version.split()[0]}, and Blender's module bpy needs 3.11.\n"
         "Debian 12 has it: apt-get install python3 python3-venv. Elsewhere: pyenv install 3.11, or your system's package python3.11."
     )
@@ -152,7 +152,17 @@ def _python(recipe: Recipe) -> Path:
         log = folder.with_suffix(".log")
         _run([str(base), "-m", "venv", str(folder)], log, 300.0, "the virtual environment could not be made")
         lock.write_text(recipe.requirements, encoding="utf-8")
-        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", "-r", str(lock)]
+        pip = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+            "-r",
+            str(lock),
+        ]
         _run([*pip, *recipe.extra], log, INSTALL_SECONDS, "pip could not install the packages")
         said = "the packages are installed but do not work"
         _run([str(python), *recipe.proof], log, PROOF_SECONDS, said)
@@ -210,7 +220,7 @@ def _run(command: list[str], log: Path, limit: float, fault: str) -> None:
         hint = ""
         if library := re.search(r"(lib\w+[\w.+-]*\.so[\w.]*): cannot open shared object", tail):
             hint = f"\n{library[1]} is missing. On Debian or Ubuntu: apt-get install {_LIBRARIES}"
-        raise EnvironmentFault(f"{fault} ({how}; all of it in {log}):\n{tail}{hint}")
+        raise SetupError(f"{fault} ({how}; all of it in {log}):\n{tail}{hint}")
 
 
 def _digest(text: str) -> str:
@@ -221,7 +231,9 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="backend, blender or node (default: all)")
-    parser.add_argument("--torch-index", default="", metavar="URL", help="package index with the build of torch you want")
+    parser.add_argument(
+        "--torch-index", default="", metavar="URL", help="package index with the build of torch you want"
+    )
     options = parser.parse_args()
     makers = {
         "backend": lambda: backend_python(options.torch_index),
@@ -231,10 +243,11 @@ def main() -> int:
     names = options.names or list(makers)
     if unknown := [name for name in names if name not in makers]:
         parser.error(f"no environment is called {unknown[0]!r}; there are {', '.join(makers)}")
+    processes.leave_when_terminated()
     try:
         for name in names:
             print(f"{name}: {makers[name]()}", flush=True)
-    except (EnvironmentFault, OSError) as error:
+    except (SetupError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
     return 0

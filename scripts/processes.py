@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -75,6 +76,11 @@ def run(
             watch.finished.set()
             watch.join()
     return Outcome(None if watch.late else child.returncode, time.monotonic() - began, watch.peak, log)
+
+
+def leave_when_terminated() -> None:
+    """Let a request to terminate unwind this process like an interrupt does, so that no child outlives it."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def end(child: subprocess.Popen[str]) -> None:

@@ -12,7 +12,6 @@ when everything passed.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -60,8 +59,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lint", action="store_true", help="only lint, format and types")
     parser.add_argument("--quick", action="store_true", help="leave out the tests that need Blender")
-    parser.add_argument("--torch-index", default="", metavar="URL", help="package index with the build of torch you want")
+    parser.add_argument(
+        "--torch-index", default="", metavar="URL", help="package index with the build of torch you want"
+    )
     options, rest = parser.parse_known_args()
+    processes.leave_when_terminated()
     try:
         python = str(environments.backend_python(options.torch_index))
         variables = {**environments.clean_environment(), "OMP_WAIT_POLICY": "passive"}
@@ -72,7 +74,7 @@ def main() -> int:
             variables["UNRENDER_BLENDER_PYTHON"] = str(environments.blender_python())
         if not options.lint and (modules := environments.node_modules()):
             variables["UNRENDER_NODE_MODULES"] = str(modules)
-    except (environments.EnvironmentFault, OSError) as error:
+    except (environments.SetupError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
     passed = {} if rest else check(python, variables)

@@ -70,13 +70,25 @@ def folder(tmp_path_factory):
 
 def reconstruct(folder, name, *, resume=False, stop_in=None):
     """Run to the end, or until a step of stage `stop_in` was told; (exit status, last event)."""
-    command = [sys.executable, "-m", "backend", "reconstruct", str(folder / "photos"), "-o", str(folder / name), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "backend",
+        "reconstruct",
+        str(folder / "photos"),
+        "-o",
+        str(folder / name),
+        "--json",
+    ]
     command += ["--preset", "draft", "--device", "cpu", *(word for item in SETTINGS for word in ("--set", item))]
     variables = {**os.environ, "OMP_NUM_THREADS": "1"}
     log = (folder / f"{name}.err").open("w")
-    with log, subprocess.Popen(
-        command + ["--resume"] * resume, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=log, text=True
-    ) as child:
+    with (
+        log,
+        subprocess.Popen(
+            command + ["--resume"] * resume, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as child,
+    ):
         event = {}
         for line in child.stdout:
             event = json.loads(line)
@@ -97,7 +109,9 @@ def straight(folder):
 def test_the_asset_looks_like_the_photographs_and_stands_where_they_say(straight):
     job, event = straight
     result = json.loads((job / "result" / "result.json").read_text())
-    assert event["metrics"]["psnr"] == result["metrics"]["psnr"] > 27.0  # held-out views; the hull alone in grey is below 20
+    assert (
+        event["metrics"]["psnr"] == result["metrics"]["psnr"] > 27.0
+    )  # held-out views; the hull alone in grey is below 20
     with np.load(job / "result" / result["files"]["arrays"]) as arrays:
         vertices = arrays["vertices"]
     low, high = vertices.min(axis=0), vertices.max(axis=0)
@@ -111,9 +125,19 @@ def test_a_result_is_whole(straight):
     assert {path.relative_to(result).as_posix() for path in result.rglob("*") if path.is_file()} == {
         "result.json", *listed.values()
     }  # fmt: skip
-    for name in ("mesh.glb", "mesh.obj", "environment.exr", "environment.hdr", "cameras.json", "metrics.json", "report.html"):
+    for name in (
+        "mesh.glb",
+        "mesh.obj",
+        "environment.exr",
+        "environment.hdr",
+        "cameras.json",
+        "metrics.json",
+        "report.html",
+    ):
         assert (result / name).stat().st_size > 100
-    assert "http://" not in (result / "report.html").read_text() and "https://" not in (result / "report.html").read_text()
+    assert (
+        "http://" not in (result / "report.html").read_text() and "https://" not in (result / "report.html").read_text()
+    )
     modules = Path(os.environ.get("UNRENDER_NODE_MODULES", "node_modules"))
     if (modules / "gltf-validator").is_dir():
         command = ["node", str(ROOT / "scripts" / "validate_gltf.mjs"), str(result / "mesh.glb")]
@@ -130,7 +154,9 @@ def test_a_run_stopped_twice_and_resumed_gives_the_same_bytes(folder, straight):
     status, event = reconstruct(folder, "stopped", resume=True)
     assert status == 0, event
     whole, resumed = straight[0] / "result", folder / "stopped" / "result"
-    names = {path.relative_to(whole) for path in whole.rglob("*") if path.suffix in {".glb", ".obj", ".png", ".exr", ".hdr"}}
+    names = {
+        path.relative_to(whole) for path in whole.rglob("*") if path.suffix in {".glb", ".obj", ".png", ".exr", ".hdr"}
+    }
     assert len(names) >= 8
     different = [str(name) for name in sorted(names) if (whole / name).read_bytes() != (resumed / name).read_bytes()]
     assert different == []
