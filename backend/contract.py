@@ -214,7 +214,7 @@ class LightSettings(_Checked):
     file: str | None = setting(None, "known HDRI the light starts from (equirectangular, image centre +X, top +Z)")
     lock: bool = setting(False, "keep the known HDRI as it is")
     resolution: int = setting(64, "side of a face of the light's cube in texels", 16, 512, power_of_two=True)
-    prefilter_every: int = setting(1, "steps between two computations of the prefiltered light", 1, 1000)
+    prefilter_every: int = setting(4, "steps between two computations of the prefiltered light", 1, 1000)
 
     def check(self) -> None:
         """Only a known light can be locked."""

@@ -126,7 +126,7 @@ def _shape(run_: Run) -> ShapeFit:
         hull,
         HALF_EXTENT,
         run_.scene.light,
-        run_.request.light.lock,
+        run_.request.light,
         run_.renderer,
         run_.request.seed,
     )
@@ -143,8 +143,8 @@ def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
         mesh,
         MaterialTextures(maps),
         run_.scene.light,
+        run_.request.light,
         run_.request.lock_positions,
-        run_.request.light.lock,
         run_.renderer,
         run_.request.seed,
         coarse_to_fine=run_.scene.kept is None,

@@ -1,72 +1,55 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from backend.geometry.laplacian import Preconditioner
 
 
-class ParameterisedPositions(nn.Module):
-    """Vertex positions x optimised through u = (I + strength L) x (Nicolet et al. 2021): steps are smooth, no Laplacian weight is tuned.
+class PreconditionedAdam(torch.optim.Optimizer):
+    """Smooth steps of a mesh's vertex positions, without a Laplacian weight to tune (Nicolet et al. 2021).
 
-    Optimise `differential` with `UniformAdam`.
+    The paper optimises u = (I + strength L) x and reads x back by a solve. The same steps are taken on x itself here: the gradient of u is
+    g = (I + strength L)^-1 dx, Adam turns it into a step d of u, and x moves by (I + strength L)^-1 d. Both solves only shape a step, so
+    that neither has to be exact, and x never drifts from a solution that is.
+
+    Adam has one step size for all entries, its second moment's largest (the paper's section 4): dividing each coordinate by its own
+    gradient's size would undo the smoothness.
 
     Args:
-        positions: [V, 3] the start.
+        positions: [V, 3] leaf tensor that requires a gradient.
         preconditioner: of the mesh they belong to.
-
-    Attributes:
-        differential: [V, 3] parameter, u.
-    """
-
-    def __init__(self, positions: Tensor, preconditioner: Preconditioner) -> None:
-        super().__init__()
-        self.preconditioner = preconditioner
-        self.differential = nn.Parameter(preconditioner.multiply(positions.detach()))
-
-    def forward(self) -> Tensor:
-        """[V, 3] positions. Differentiable in `differential`."""
-        return self.preconditioner.solve(self.differential)
-
-
-class UniformAdam(torch.optim.Optimizer):
-    """Adam with one step size for all entries of a tensor: the second moment's largest entry (Nicolet et al. 2021, section 4).
-
-    Plain Adam divides each coordinate by its own gradient's size, which undoes the smoothness of a preconditioned gradient.
-
-    Args:
-        parameters: what to optimise, or groups of it.
-        lr: step length; an entry moves at most about this far a step.
+        lr: step length of u; a vertex moves at most about this far a step.
         betas: how much of the first and second moment is kept each step.
     """
 
     def __init__(
         self,
-        parameters: Iterable[Tensor] | Iterable[dict],
+        positions: Tensor,
+        preconditioner: Preconditioner,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "betas": betas})
+        super().__init__([positions], {"lr": lr, "betas": betas})
+        self._preconditioner = preconditioner
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient."""
-        for group in self.param_groups:
-            keep_first, keep_second = group["betas"]
-            for parameter in group["params"]:
-                gradient = parameter.grad
-                if gradient is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["step"] = 0
-                    state["first"] = torch.zeros_like(parameter)
-                    state["second"] = torch.zeros_like(parameter)
-                state["step"] += 1
-                first = state["first"].lerp_(gradient, 1.0 - keep_first)
-                second = state["second"].lerp_(gradient.square(), 1.0 - keep_second)
-                unbiased_first = first / (1.0 - keep_first ** state["step"])
-                largest = (second.amax() / (1.0 - keep_second ** state["step"])).sqrt()
-                parameter.sub_(group["lr"] * unbiased_first / (largest + 1e-12))
+        """Move the positions, if they have a gradient."""
+        group = self.param_groups[0]
+        positions, (keep_first, keep_second) = group["params"][0], group["betas"]
+        if positions.grad is None:
+            return
+        state = self.state[positions]
+        if not state:
+            state["step"] = 0
+            state["first"] = torch.zeros_like(positions)
+            state["second"] = torch.zeros_like(positions)
+        state["step"] += 1
+        gradient = self._preconditioner.solve_roughly(positions.grad)
+        first = state["first"].lerp_(gradient, 1.0 - keep_first)
+        second = state["second"].lerp_(gradient.square(), 1.0 - keep_second)
+        unbiased_first = first / (1.0 - keep_first ** state["step"])
+        largest = (second.amax() / (1.0 - keep_second ** state["step"])).sqrt()
+        step = unbiased_first / (largest + 1e-12)
+        positions.sub_(self._preconditioner.solve_roughly(step), alpha=group["lr"])

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backend.contract import RefineStage
+from backend.contract import LightSettings, RefineStage
 from backend.dataset.views import Views
 from backend.engines.adjacency import edge_adjacency
 from backend.engines.interface import Engine
 from backend.geometry.laplacian import Neighbours, Preconditioner, laplacian_loss
 from backend.geometry.mesh import Mesh
 from backend.geometry.normals import vertex_normals
-from backend.geometry.preconditioned import ParameterisedPositions, UniformAdam
+from backend.geometry.preconditioned import PreconditionedAdam
 from backend.geometry.tangents import tangents
 from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import color_loss, psnr_of
@@ -22,6 +22,7 @@ from backend.loss.regularisers import gain_mean, light_whiteness, material_smoot
 from backend.loss.silhouette import mask_squared
 from backend.material.channels import MaterialSample
 from backend.material.textures import MaterialTextures
+from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
 from backend.optimise.sampling import batch, generator
 from backend.optimise.schedule import exponential, ramp
@@ -51,8 +52,8 @@ class RefineFit:
         mesh: Mesh,
         textures: MaterialTextures,
         light: EnvironmentLight,
+        light_settings: LightSettings,
         lock_positions: bool,
-        lock_light: bool,
         renderer: Renderer,
         seed: int,
         coarse_to_fine: bool = True,
@@ -65,13 +66,14 @@ class RefineFit:
         self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
         self.light, self.size = light, max(textures.size)
         self.coarse_to_fine = coarse_to_fine
-        self.lock_positions, self.lock_light = lock_positions, lock_light
+        self.lock_positions = lock_positions
+        self.delayed = DelayedLight(light, light_settings.prefilter_every, light_settings.lock)
         self.steps, self.step = settings.steps, 0
         self.start = mesh
         self.adjacency = edge_adjacency(mesh.faces)
         preconditioner = Preconditioner(mesh.vertices.shape[0], mesh.faces, settings.preconditioning)
-        self.positions = ParameterisedPositions(mesh.vertices, preconditioner)
-        self.position_optimiser = UniformAdam(self.positions.parameters(), settings.learning_rate_positions)
+        self.positions = torch.nn.Parameter(mesh.vertices.clone(), requires_grad=not lock_positions)
+        self.position_optimiser = PreconditionedAdam(self.positions, preconditioner, settings.learning_rate_positions)
         self.neighbours = Neighbours.of(mesh.faces, mesh.vertices.shape[0])
         self.log_gains = torch.nn.Parameter(torch.zeros(len(views), 3, device=mesh.vertices.device))
         self.frames = tangents(mesh, vertex_normals(mesh.vertices, mesh.faces))
@@ -86,7 +88,7 @@ class RefineFit:
         chosen = self.views.select(index)
         reference, valid = chosen.images.float(), chosen.valid()
         surface = self.surface()
-        light = self.light.prefiltered()
+        light = self.delayed.prefiltered()
         frame = self.renderer.render(surface, self.material, light, chosen.cameras, chosen.canvas)
         image = frame.image
         if self.settings.exposure:
@@ -101,7 +103,9 @@ class RefineFit:
             "mask": mask_squared(image, reference, valid),
             "material_smoothness": color_near,
             "roughness_metallic_smoothness": rest_near,
-            "light_whiteness": light_whiteness(self.light.texels()),
+            "light_whiteness": light_whiteness(self.light.texels())
+            if self.delayed.due(self.step)
+            else image.new_zeros(()),
         }
         if self.settings.weights.normal_smoothness and frame.sample.normal is not None:
             terms["normal_smoothness"] = normal_uprightness(frame.sample.normal)
@@ -114,7 +118,7 @@ class RefineFit:
 
     def surface(self) -> Surface:
         """The mesh as the renderer draws it; gradients reach the positions unless they are locked."""
-        vertices = self.start.vertices if self.lock_positions else self.positions()
+        vertices = self.positions
         normals = vertex_normals(vertices, self.start.faces)
         if not self.lock_positions and self.step % TANGENTS_EVERY == 0:
             detached = Mesh(vertices.detach(), self.start.faces, self.start.uvs, self.start.uv_faces)
@@ -132,8 +136,7 @@ class RefineFit:
 
     def mesh(self) -> Mesh:
         """The present mesh, detached."""
-        vertices = self.start.vertices if self.lock_positions else self.positions().detach()
-        return Mesh(vertices, self.start.faces, self.start.uvs, self.start.uv_faces)
+        return Mesh(self.positions.detach().clone(), self.start.faces, self.start.uvs, self.start.uv_faces)
 
     def material(self, pixels: Pixels) -> MaterialSample:
         """The textures at the pixels, at the mip level their footprint wants."""
@@ -145,7 +148,8 @@ class RefineFit:
             "step": self.step,
             "textures": self.textures.state_dict(),
             "light": self.light.state_dict(),
-            "positions": self.positions.state_dict(),
+            "delayed": self.delayed.state(),
+            "positions": self.positions.detach().clone(),
             "log_gains": self.log_gains.detach().clone(),
             "frames": self.frames,
             "optimiser": self.optimiser.state_dict(),
@@ -160,8 +164,9 @@ class RefineFit:
             self._take_textures(self.textures.resized(size))
         self.textures.load_state_dict(state["textures"])
         self.light.load_state_dict(state["light"])
-        self.positions.load_state_dict(state["positions"])
+        self.delayed.restore(state["delayed"])
         with torch.no_grad():
+            self.positions.copy_(state["positions"])
             self.log_gains.copy_(state["log_gains"])
         self.frames = state["frames"]
         self.optimiser.load_state_dict(state["optimiser"])
@@ -179,8 +184,8 @@ class RefineFit:
         self.textures = textures
         settings = self.settings
         groups = [{"params": list(textures.parameters()), "rate": settings.learning_rate_textures}]
-        if not self.lock_light:
-            groups.append({"params": list(self.light.parameters()), "rate": settings.learning_rate_light})
+        if not self.delayed.locked:
+            groups.append({"params": list(self.light.parameters()), "rate": settings.learning_rate_light * self.delayed.every})
         if settings.exposure:
             groups.append({"params": [self.log_gains], "rate": settings.learning_rate_light})
         self.optimiser = torch.optim.Adam(
@@ -193,9 +198,8 @@ class RefineFit:
             group["lr"] = group["rate"] * factor
         self.optimiser.zero_grad(set_to_none=True)
         self.position_optimiser.zero_grad(set_to_none=True)
-        if self.lock_light:
-            self.light.requires_grad_(False)
         loss.backward()
+        self.delayed.hand_back(self.step)
         self.optimiser.step()
         self.textures.project_()
         if not self.lock_positions:
@@ -221,7 +225,7 @@ class RefineFit:
             "material_smoothness": weights.material_smoothness * rising,
             "roughness_metallic_smoothness": weights.roughness_metallic_smoothness * rising,
             "normal_smoothness": weights.normal_smoothness * rising,
-            "light_whiteness": 0.0 if self.lock_light else weights.light_whiteness,
+            "light_whiteness": weights.light_whiteness,
             "laplacian": weights.laplacian * (1.0 - self.step / self.steps),
             "gain_mean": 1.0,
         }

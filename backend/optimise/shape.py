@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backend.contract import ShapeStage
+from backend.contract import LightSettings, ShapeStage
 from backend.dataset.views import Views
 from backend.engines.adjacency import edge_adjacency
 from backend.engines.hash_layout import hash_layout
@@ -19,6 +19,7 @@ from backend.loss.regularisers import light_whiteness, material_smoothness
 from backend.loss.silhouette import mask_absolute, mask_squared
 from backend.material.channels import MaterialSample
 from backend.material.field import MaterialField
+from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
 from backend.optimise.phases import phases
 from backend.optimise.pyramid import halved
@@ -48,13 +49,14 @@ class ShapeFit:
         hull: Tensor,
         half_extent: float,
         light: EnvironmentLight,
-        lock_light: bool,
+        light_settings: LightSettings,
         renderer: Renderer,
         seed: int,
     ) -> None:
         """Views and hull ([R, R, R] inside-ness in [0, 1] over [-half_extent, half_extent]^3) on the run's device."""
         self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
-        self.light, self.lock_light = light, lock_light
+        self.light = light
+        self.delayed = DelayedLight(light, light_settings.prefilter_every, light_settings.lock)
         self.steps, self.step = settings.steps, 0
         self.phases = phases(settings, views)
         self.phase = -1
@@ -66,7 +68,7 @@ class ShapeFit:
         self.material_optimiser = torch.optim.Adam(
             [
                 {"params": self.field.parameters(), "rate": settings.learning_rate},
-                {"params": [] if lock_light else list(light.parameters()), "rate": settings.learning_rate},
+                {"params": list(light.parameters()), "rate": settings.learning_rate * self.delayed.every},
             ],
             lr=settings.learning_rate,
             betas=(0.9, 0.99),
@@ -84,7 +86,7 @@ class ShapeFit:
         chosen = self.scaled.select(index)
         reference, valid = chosen.images.float(), chosen.valid()
         surface, regularity = self._extract()
-        light = self.light.prefiltered()
+        light = self.delayed.prefiltered()
         frame = self.renderer.render(surface, self.material, light, chosen.cameras, chosen.canvas)
 
         random = generator(self.seed, self.name, self.step, device)
@@ -95,7 +97,9 @@ class ShapeFit:
             "mask": (mask_absolute if absolute else mask_squared)(frame.image, reference, valid),
             "sdf_sign": self.grid.sign_changes_loss(),
             "material_smoothness": self._smoothness(frame, random),
-            "light_whiteness": light_whiteness(self.light.texels()),
+            "light_whiteness": light_whiteness(self.light.texels())
+            if self.delayed.due(self.step)
+            else frame.image.new_zeros(()),
             "surface_spread": regularity,
         }
         self._descend(weighted(terms, self._weights()))
@@ -136,6 +140,7 @@ class ShapeFit:
             "grid": self.grid.state_dict(),
             "field": self.field.state_dict(),
             "light": self.light.state_dict(),
+            "delayed": self.delayed.state(),
             "geometry_optimiser": self.geometry_optimiser.state_dict(),
             "material_optimiser": self.material_optimiser.state_dict(),
         }
@@ -148,6 +153,7 @@ class ShapeFit:
         self.grid.load_state_dict(state["grid"])
         self.field.load_state_dict(state["field"])
         self.light.load_state_dict(state["light"])
+        self.delayed.restore(state["delayed"])
         self.geometry_optimiser.load_state_dict(state["geometry_optimiser"])
         self.material_optimiser.load_state_dict(state["material_optimiser"])
         self.step, self.reseeded = state["step"], state["reseeded"]
@@ -172,9 +178,8 @@ class ShapeFit:
             for group in optimiser.param_groups:
                 group["lr"] = group["rate"] * factor
             optimiser.zero_grad(set_to_none=True)
-        if self.lock_light:
-            self.light.requires_grad_(False)
         loss.backward()
+        self.delayed.hand_back(self.step)
         self.geometry_optimiser.step()
         self.material_optimiser.step()
 
@@ -199,6 +204,6 @@ class ShapeFit:
             "mask": weights.mask,
             "sdf_sign": falling(weights.sdf_sign_start, weights.sdf_sign_end, 4.0 * fraction),
             "material_smoothness": weights.material_smoothness * ramp(self.step, 0, weights.smoothness_ramp),
-            "light_whiteness": 0.0 if self.lock_light else weights.light_whiteness,
+            "light_whiteness": weights.light_whiteness,
             "surface_spread": weights.surface_spread,
         }
