@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from backend.engines.interface import Engine
-from backend.render.bsdf import smith_lambda
+from backend.render.microfacet import smith_lambda
 
 _TILTS = 64  # cosines between the two normals, or between a lobe and a horizon
 _ROUGHNESSES = 24

@@ -46,20 +46,25 @@ def shade(
     Returns:
         The colours. Gradients reach the material, the directions, the light and the occlusion.
     """
-    if sample.normal is None or tangent is None:
-        facing, mirroring = normal, normal
-    else:
+    smooth: Tensor | None = None
+    facing = mirroring = normal
+    if sample.normal is not None and tangent is not None:
         smooth = torch.nn.functional.normalize(normal, dim=-1)
         perturbed = perturb_normal(sample.normal, tangent, normal)
         mirroring = mirroring_normal(perturbed, smooth, view)
         facing, diffuse_share = relieve_diffuse(perturbed, smooth, engine)
-    lobe = bsdf_reflectance(sample.base_color, sample.roughness, sample.metallic, mirroring, view, engine)
-    direction, diffuse, specular = lobe.direction, lobe.diffuse, lobe.specular
-    if sample.normal is not None and tangent is not None:
-        direction, specular_share = relieve_specular(direction, lobe.roughness, mirroring, smooth, engine)
-        diffuse, specular = diffuse * diffuse_share, specular * specular_share
-    diffuse = diffuse * light.irradiance(engine, facing)
-    specular = specular * light.specular(engine, direction, lobe.roughness)
+    reflectance = bsdf_reflectance(sample.base_color, sample.roughness, sample.metallic, mirroring, view, engine)
+    diffuse = reflectance.diffuse * light.irradiance(engine, facing)
+    # The two lobes are looked up in one go, the first of all points before the second.
+    axes, roughness = torch.cat(reflectance.directions), reflectance.roughness.repeat(2, 1)
+    if smooth is None:
+        reflected = light.specular(engine, axes, roughness)
+    else:
+        diffuse = diffuse * diffuse_share
+        axes, share = relieve_specular(axes, roughness, mirroring.repeat(2, 1), smooth.repeat(2, 1), engine)
+        reflected = share * light.specular(engine, axes, roughness)
+    first, second = reflected.chunk(2)
+    specular = reflectance.specular[0] * first + reflectance.specular[1] * second
     if occlusion is not None:
         cosine = (mirroring * view).sum(-1, keepdim=True).clamp(0.0, 1.0)
         diffuse = diffuse * occlusion
