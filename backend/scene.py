@@ -37,6 +37,9 @@ class Scene:
 def read_scene(request: Request, renderer: Renderer, device: torch.device) -> Scene:
     """Read everything a request names. RequestError says what is wrong with which file."""
     source = Path(request.source)
+    given = (
+        _unwrapped(Path(request.keep_mesh)) if request.keep_mesh else None
+    )  # first: views may take minutes to render
     if source.suffix.lower() in MESH_SUFFIXES:
         dataset = _reference(request, read_mesh(source), renderer, device)
     else:
@@ -45,7 +48,7 @@ def read_scene(request: Request, renderer: Renderer, device: torch.device) -> Sc
         light = EnvironmentLight(request.light.resolution)
     else:
         light = EnvironmentLight.from_latlong(read_environment(Path(request.light.file)), request.light.resolution)
-    kept = _keep(Path(request.keep_mesh), dataset.similarity, request, device) if request.keep_mesh else None
+    kept = None if given is None else _keep(given, dataset.similarity, request, device)
     return Scene(dataset, light.to(device), kept)
 
 
@@ -61,7 +64,7 @@ def _reference(request: Request, asset: TexturedMesh, renderer: Renderer, device
     return reference_dataset(renderer, asset, light, request.views.resolution or 512, request.views.count)
 
 
-def _keep(path: Path, similarity: Similarity, request: Request, device: torch.device) -> tuple[Mesh, MaterialMaps]:
+def _unwrapped(path: Path) -> TexturedMesh:
     asset = read_mesh(path)
     beyond = (asset.uvs < -1e-4).any() or (asset.uvs > 1.0 + 1e-4).any()
     if beyond:
@@ -70,10 +73,16 @@ def _keep(path: Path, similarity: Similarity, request: Request, device: torch.de
             hint="unwrap the mesh into the unit square (in Blender: UV > Pack Islands), or leave keep_mesh out",
             code="mesh-uvs",
         )
+    return asset
+
+
+def _keep(
+    asset: TexturedMesh, similarity: Similarity, request: Request, device: torch.device
+) -> tuple[Mesh, MaterialMaps]:
     vertices = similarity.to_normalised(asset.vertices).to(device)
     if float(vertices.abs().max()) > 4.0:
         raise RequestError(
-            f"{path}: the mesh lies far outside the box the views show ({float(vertices.abs().max()):.1f} half boxes away)",
+            f"{request.keep_mesh}: the mesh lies far outside the box the views show ({float(vertices.abs().max()):.1f} half boxes away)",
             hint="export it in the scene's own coordinates (glTF or OBJ with Y up), or give views.box",
             code="mesh-misplaced",
         )

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from backend.light.cube import bilinear_taps, sample_cube
+from backend.light.cube import bilinear_taps, sample_cube, texel_directions
 
 _MAX_SUBSAMPLES = 16  # along a pixel's edge
 _PARTS_PER_TEXEL = 8  # along its edge
@@ -74,7 +74,12 @@ def latlong_to_cube(image: Tensor, size: int) -> Tensor:
         taps, shares = bilinear_taps(flat, size, 0.5 * _PARTS_PER_TEXEL)
         for tap, share in zip(taps.unbind(1), shares.unbind(1)):
             total.index_add_(0, tap, power * share[:, None])
-    return (total[:, :channels] / total[:, channels:]).reshape(6, size, size, channels)
+    cube = total[:, :channels] / total[:, channels:]
+    missed = total[:, channels] == 0  # of a picture so coarse that its parts are larger than the texels: read it there
+    if bool(missed.any()):
+        centres = texel_directions(size, image.device, image.dtype).reshape(-1, 3)
+        cube[missed] = sample_latlong(image, centres[missed])
+    return cube.reshape(6, size, size, channels)
 
 
 @torch.no_grad()

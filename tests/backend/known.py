@@ -67,6 +67,11 @@ def sky(height=16):
     return 0.9 + 0.5 * direction[..., 2:] + 0.3 * direction[..., :1] * torch.tensor([1.0, 0.0, -1.0])
 
 
+def skylight():
+    """The light of that sky."""
+    return EnvironmentLight.from_latlong(sky(), 16)
+
+
 def ball_views(renderer, resolution=48, count=12):
     """(asset, light, dataset) of a painted ball."""
     return _views(renderer, asset((1.0, 1.0, 1.0), round_off=True), resolution, count)
@@ -78,7 +83,7 @@ def box_views(renderer, resolution=48, count=12):
 
 
 def _views(renderer, thing, resolution, count):
-    light = EnvironmentLight.from_latlong(sky(), 16)
+    light = skylight()
     with torch.no_grad():
         return thing, light, reference_dataset(renderer, thing, light, resolution, count)
 

@@ -68,7 +68,9 @@ def test_gradient_of_a_black_render_is_finite():
 
 
 def test_over_background_and_psnr_by_hand():
-    assert over_background(pixel(0.2, 0.1, 0.0, 0.25), pixel(1.0, 0.0, 2.0)).flatten().tolist() == pytest.approx([0.95, 0.1, 1.5])
+    assert over_background(pixel(0.2, 0.1, 0.0, 0.25), pixel(1.0, 0.0, 2.0)).flatten().tolist() == pytest.approx(
+        [0.95, 0.1, 1.5]
+    )
     assert encode_srgb(torch.tensor([0.002, 0.5])).tolist() == pytest.approx([curve(0.002), curve(0.5)])
     valid = torch.tensor([[[[True], [False]]]])
     ours, theirs = pixel(0.5, 0.5, 0.5, 1.0).repeat(1, 1, 2, 1), pixel(0.2, 0.5, 0.5, 1.0).repeat(1, 1, 2, 1)

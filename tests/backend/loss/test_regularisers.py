@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from backend.loss.regularisers import gain_mean, light_whiteness, material_smoothness, normal_uprightness, total_variation
+from backend.loss.regularisers import (
+    gain_mean,
+    light_whiteness,
+    material_smoothness,
+    normal_uprightness,
+    total_variation,
+)
 from backend.material.channels import MaterialSample
 
 
@@ -13,7 +19,9 @@ def test_values_worked_by_hand():
     color, rest = material_smoothness(sample([0.2, 0.4, 0.6], 0.5, 0.0), sample([0.5, 0.4, 0.3], 0.3, 0.1))
     assert color.item() == pytest.approx(0.6 / 3) and rest.item() == pytest.approx(0.2 + 0.1)
     ramp = torch.tensor([[0.0, 1.0, 3.0], [0.0, 1.0, 3.0]])[..., None]
-    assert total_variation(ramp).item() == pytest.approx(1.5) and total_variation(ramp.transpose(0, 1)).item() == pytest.approx(1.5)
+    assert total_variation(ramp).item() == pytest.approx(1.5) and total_variation(
+        ramp.transpose(0, 1)
+    ).item() == pytest.approx(1.5)
     assert light_whiteness(torch.tensor([[3.0, 0.0, 0.0], [5.0, 5.0, 5.0]])).item() == pytest.approx((2 + 1 + 1) / 6)
     assert normal_uprightness(torch.tensor([[0.0, 0.0, 1.0], [0.6, 0.0, 0.8]])).item() == pytest.approx(0.1)
     gains = torch.tensor([[0.3, -0.2, 0.0], [-0.3, 0.4, 0.0]])

@@ -18,7 +18,9 @@ def test_cells_grow_by_bounded_steps_within_the_first_part_of_the_run(start, end
     assert (cells[0], cells[-1], first[0]) == (start, end, 0)
     assert all(1.0 < b / a < 1.7 for a, b in zip(cells, cells[1:]))
     assert first == sorted(set(first)) and first[-1] == (350 if len(found) > 1 else 0)
-    assert [phase.halvings for phase in found] == [1] * (len(found) - 1) + [0]  # the images' last pixels come with the last cells
+    assert [phase.halvings for phase in found] == [1] * (len(found) - 1) + [
+        0
+    ]  # the images' last pixels come with the last cells
 
 
 def test_small_images_are_not_halved():

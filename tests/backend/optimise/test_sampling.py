@@ -12,7 +12,13 @@ def test_a_draw_depends_on_seed_stage_and_step_alone():
     torch.manual_seed(99)
     torch.rand(1000)
     assert torch.equal(draw(3, "shape", 17), first)
-    others = [draw(4, "shape", 17), draw(3, "refine", 17), draw(3, "shape", 18), draw(3, "shape1", 7), draw(31, "shape", 7)]
+    others = [
+        draw(4, "shape", 17),
+        draw(3, "refine", 17),
+        draw(3, "shape", 18),
+        draw(3, "shape1", 7),
+        draw(31, "shape", 7),
+    ]
     assert not any(torch.equal(other, first) for other in others)
 
 

@@ -78,7 +78,9 @@ def test_gradients_agree_with_differences_of_a_finer_render(renderer, light, mot
         measured = (sums(torch.tensor(step), 4) - sums(torch.tensor(-step), 4)) / (2 * step)
     coverage, color = (found / measured).tolist()
     assert coverage == pytest.approx(1.0, abs=0.04)
-    assert color == pytest.approx(1.0, abs=0.08)  # the outline's blend takes the colour of the last pixel, not of the rim itself
+    assert color == pytest.approx(
+        1.0, abs=0.08
+    )  # the outline's blend takes the colour of the last pixel, not of the rim itself
 
 
 def plane(stretch):
@@ -111,7 +113,9 @@ def test_split_normals_are_followed_and_pixels_know_their_view(renderer):
     surface = bare_surface(vertices, faces)
     axes = torch.cat((torch.eye(3), -torch.eye(3)))
     corner = vertices[faces.long()]
-    facing = torch.nn.functional.normalize(torch.linalg.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), dim=-1)
+    facing = torch.nn.functional.normalize(
+        torch.linalg.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), dim=-1
+    )
     side = (facing @ axes.T).argmax(-1)
     split = replace(surface, normals=axes, normal_faces=side[:, None].expand(-1, 3).int().contiguous())
     pose = camera()
@@ -127,5 +131,7 @@ def test_split_normals_are_followed_and_pixels_know_their_view(renderer):
     assert set(side[triangle].tolist()) == {0, 4}  # +X and -Y, from the second camera
     assert (pixels.image == (pixels.index >= SIZE * SIZE)).all()
     eye = both.camera_to_world[pixels.image, :3, 3]
-    assert torch.allclose(pixels.position + pixels.view * (eye - pixels.position).norm(dim=-1, keepdim=True), eye, atol=1e-4)
+    assert torch.allclose(
+        pixels.position + pixels.view * (eye - pixels.position).norm(dim=-1, keepdim=True), eye, atol=1e-4
+    )
     assert pixels.footprint is None and pixels.uv is None

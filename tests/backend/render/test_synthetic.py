@@ -17,7 +17,9 @@ def test_views_are_split_posed_rigidly_and_see_the_object_where_it_projects(bloc
     assert torch.allclose(torch.linalg.det(rotation), torch.ones(14), atol=1e-5)
     assert torch.cdist(eyes, eyes).fill_diagonal_(9.0).min() > 0.5  # no held-out view stands where a fitted one does
     vertices = dataset.similarity.to_normalised(thing.vertices)
-    assert torch.allclose(vertices.amax(0), torch.tensor([1.0, 0.6, 0.8])) and torch.equal(vertices.amin(0), -vertices.amax(0))
+    assert torch.allclose(vertices.amax(0), torch.tensor([1.0, 0.6, 0.8])) and torch.equal(
+        vertices.amin(0), -vertices.amax(0)
+    )
     size = dataset.train.canvas[0]
     clip = clip_positions(vertices, dataset.train.cameras, dataset.train.canvas)
     place = (clip[..., :2] / clip[..., 3:] + 1.0) * 0.5 * size
