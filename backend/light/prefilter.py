@@ -13,7 +13,6 @@ coarser texels; coming up interpolates with the same weights. Both keep the ligh
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from backend.light.cube import bilinear_taps, mean_texel_angle, texel_directions, texel_solid_angles
+from backend.light.cube import mean_texel_angle, texel_solid_angles
+from backend.light.sparse import ClosePairs, Pairs, csr, interpolation, multiply
 
 _ROUGHNESS_RATIO = 1.3  # between neighbouring levels
 _TEXELS_PER_BAND = 2.5  # a band fades out between this many mean texels and twice as many
@@ -29,7 +29,6 @@ _LOBES_PER_BAND = 0.8  # nor does it before this many times the lobe's own width
 _HORIZON = math.sqrt(2.0)  # chord at which the cosine ends
 _COARSEST = 8  # cube size of the widest band
 _WIDE_SIZE = 16  # cube size of the widest levels, in one piece
-_BLOCK = 8  # texels along the edge of the blocks in which close texels are searched
 
 _Lobe = Callable[[Tensor], Tensor]  # squared chord from the axis -> weight
 
@@ -99,7 +98,7 @@ class Prefilter:
         """Radiance times solid angle on cubes of every size from the source's down: size n -> [6 n^2, C]."""
         powers = {self.size: cube.reshape(-1, cube.shape[-1]) * self.solid_angles}
         for size in sorted(self.refine, reverse=True):
-            powers[size] = _Multiply.apply(self.restrict[size], self.refine[size], powers[2 * size])
+            powers[size] = multiply(self.restrict[size], self.refine[size], powers[2 * size])
         return powers
 
     def _gather(self, level: Level, powers: dict[int, Tensor]) -> Tensor:
@@ -108,9 +107,9 @@ class Prefilter:
         for halvings in reversed(range(len(level.bands))):
             size = level.size >> halvings
             kernel = level.bands[halvings]
-            out = _Multiply.apply(kernel, kernel, powers[size])
+            out = multiply(kernel, kernel, powers[size])
             if coarse is not None:
-                out = out + _Multiply.apply(self.refine[size // 2], self.restrict[size // 2], coarse)
+                out = out + multiply(self.refine[size // 2], self.restrict[size // 2], coarse)
             coarse = out
         assert coarse is not None
         return coarse
@@ -132,11 +131,11 @@ def build_prefilter(
     refine, restrict = {}, {}
     coarser = size // 2
     while coarser >= _COARSEST:
-        refine[coarser], restrict[coarser] = _interpolation(coarser, device, dtype)
+        refine[coarser], restrict[coarser] = interpolation(coarser, device, dtype)
         coarser //= 2
     plain = Prefilter(size, roughness, texel_solid_angles(size, device, dtype).reshape(-1, 1), refine, restrict, ())
     powers = plain._powers(torch.ones(6, size, size, 1, device=device, dtype=dtype))
-    pairs = _ClosePairs(device, dtype)
+    pairs = ClosePairs(device, dtype)
     levels = []
     for value in roughness[1:]:
         bands = _bands(partial(specular_lobe, roughness=value), value**2, _level_size(value, size), pairs)
@@ -163,19 +162,6 @@ def diffuse_lobe(chord_squared: Tensor) -> Tensor:
     return (1.0 - 0.5 * chord_squared).clamp_min(0.0)
 
 
-class _Multiply(torch.autograd.Function):
-    """matrix @ x whose gradient is transposed @ grad; the matrices are constants."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-        ctx.transposed = transposed  # type: ignore[attr-defined]
-        return matrix @ x
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[None, None, Tensor]:  # type: ignore[override]
-        return None, None, ctx.transposed @ grad.contiguous()  # type: ignore[attr-defined]
-
-
 def _level_size(roughness: float, size: int) -> int:
     """The smallest cube whose texels are fine enough for the lobe, between the widest lobes' and the source's."""
     level_size = min(_WIDE_SIZE, size)
@@ -184,7 +170,7 @@ def _level_size(roughness: float, size: int) -> int:
     return level_size
 
 
-def _bands(lobe: _Lobe, width: float, size: int, pairs: _ClosePairs) -> Level:
+def _bands(lobe: _Lobe, width: float, size: int, pairs: ClosePairs) -> Level:
     """Kernels of one lobe on cubes of size, size / 2, ... Together, brought up to `size`, they make the whole of it; norm 1 as yet."""
     level_size = size
     bands: list[Tensor] = []
@@ -207,7 +193,7 @@ def _fade(chord: Tensor, start: float) -> Tensor:
     return 1.0 - x * x * (3.0 - 2.0 * x)
 
 
-def _kernel(lobe: _Lobe, inner: float, outer: float, pairs: _Pairs) -> Tensor:
+def _kernel(lobe: _Lobe, inner: float, outer: float, pairs: Pairs) -> Tensor:
     """CSR [n, n] of the lobe between the fades at the chords `inner` (0: none) and `outer` (inf: none)."""
     values = lobe(pairs.chords_squared)
     if inner > 0.0 or not math.isinf(outer):
@@ -215,80 +201,4 @@ def _kernel(lobe: _Lobe, inner: float, outer: float, pairs: _Pairs) -> Tensor:
         values = values * _fade(chord, outer)
         if inner > 0.0:
             values = values * (1.0 - _fade(chord, inner))
-    return _csr(pairs.starts, pairs.columns, values, len(pairs.starts) - 1)
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Texels of one cube and their neighbours: CSR's row starts [n + 1] and columns [P], and the squared chord [P] between them."""
-
-    starts: Tensor
-    columns: Tensor
-    chords_squared: Tensor
-
-
-class _ClosePairs:
-    """Pairs found so far while one map is built: levels of one size share them, and their matrices the indices."""
-
-    def __init__(self, device: torch.device | str, dtype: torch.dtype) -> None:
-        self.device = device
-        self.dtype = dtype
-        self.found: dict[tuple[int, float], _Pairs] = {}
-
-    def of(self, size: int, reach: float) -> _Pairs:
-        """All pairs of texels of a cube of `size` whose chord is below `reach`."""
-        if (size, reach) not in self.found:
-            self.found[size, reach] = _close_pairs(size, reach, self.device, self.dtype)
-        return self.found[size, reach]
-
-
-def _close_pairs(size: int, reach: float, device: torch.device | str, dtype: torch.dtype) -> _Pairs:
-    """All pairs of texels of a cube of `size` whose chord is below `reach`, searched block of texels against block."""
-    block = min(_BLOCK, size)
-    blocks = size // block
-    index = torch.arange(6 * size * size, device=device).reshape(6, blocks, block, blocks, block)
-    index = index.transpose(2, 3).reshape(-1, block * block)
-    points = texel_directions(size, device, torch.float64).reshape(-1, 3)[index]
-    centres = torch.nn.functional.normalize(points.mean(1), dim=-1)
-    radius = (points - centres[:, None]).norm(dim=-1).amax(-1)
-    near = torch.cdist(centres, centres) < reach + radius[:, None] + radius[None, :]
-    first, second = near.nonzero(as_tuple=True)
-    keys, chords = [], []
-    count = 6 * size * size
-    for a, b in zip(first.split(1024), second.split(1024)):
-        squared = 2.0 - 2.0 * torch.bmm(points[a], points[b].transpose(1, 2))
-        close = squared < reach * reach
-        key = index[a][:, :, None] * count + index[b][:, None, :]
-        keys.append(key[close])
-        chords.append(squared[close].clamp_min(0.0).to(dtype))
-    key, order = torch.cat(keys).sort()
-    chord = torch.cat(chords)[order]
-    return _Pairs(_row_starts(key.div(count, rounding_mode="floor"), count), key.remainder_(count).int(), chord)
-
-
-def _interpolation(size: int, device: torch.device | str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """The matrix [6 (2 size)^2, 6 size^2] that reads a cube at the texels of one twice as fine, and its transpose."""
-    fine = texel_directions(2 * size, device, torch.float64).reshape(-1, 3)
-    columns, weights = bilinear_taps(fine, size)
-    rows = torch.arange(fine.shape[0], device=device)[:, None].expand_as(columns)
-    rows, columns, values = rows.reshape(-1), columns.reshape(-1), weights.to(dtype).reshape(-1)
-    order = columns.argsort(stable=True)
-    fine_count, count = fine.shape[0], 6 * size * size
-    return (
-        _csr(_row_starts(rows, fine_count), columns.int(), values, count),
-        _csr(_row_starts(columns[order], count), rows[order].int(), values[order], fine_count),
-    )
-
-
-def _row_starts(rows: Tensor, count: int) -> Tensor:
-    """CSR's row starts [count + 1] of entries whose rows are in order."""
-    starts = torch.zeros(count + 1, dtype=torch.int32, device=rows.device)
-    starts[1:] = torch.bincount(rows, minlength=count).cumsum(0)
-    return starts
-
-
-def _csr(starts: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:
-    """The sparse matrix [len(starts) - 1, width]."""
-    with warnings.catch_warnings():  # torch calls its CSR support beta on first use
-        warnings.simplefilter("ignore")
-        return torch.sparse_csr_tensor(starts, columns, values, (len(starts) - 1, width), check_invariants=False)
+    return csr(pairs.starts, pairs.columns, values, len(pairs.starts) - 1)

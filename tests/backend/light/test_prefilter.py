@@ -7,7 +7,7 @@ from backend.engines.select import select_engine
 from backend.light.cube import sample_cube, texel_directions
 from backend.light.environment import EnvironmentLight
 from backend.light.prefilter import build_prefilter
-from backend.render.bsdf import ggx_distribution, smith_visibility
+from backend.render.microfacet import ggx_distribution, smith_visibility
 
 CPU = torch.device("cpu")
 
