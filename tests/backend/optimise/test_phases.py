@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ def test_cells_grow_by_bounded_steps_within_the_first_part_of_the_run(start, end
     found = phases(ShapeStage(steps=1000, start_cells=start, cells=end), views(128, 200))
     cells, first = [phase.cells for phase in found], [phase.first for phase in found]
     assert (cells[0], cells[-1], first[0]) == (start, end, 0)
-    assert all(1.0 < b / a < 1.7 for a, b in zip(cells, cells[1:]))
+    assert all(1.0 < b / a < 1.7 for a, b in pairwise(cells))
     assert first == sorted(set(first)) and first[-1] == (350 if len(found) > 1 else 0)
     assert [phase.halvings for phase in found] == [1] * (len(found) - 1) + [
         0
