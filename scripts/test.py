@@ -22,7 +22,7 @@ import processes
 
 CHECKS = {  # name -> arguments after `python -m`, seconds
     "lint": (("ruff", "check", "."), 120.0),
-    "format": (("ruff", "format", "--check", "."), 120.0),
+    "format": (("ruff", "format", "--check", "--output-format", "concise", "."), 120.0),
     "types": (("mypy",), 600.0),
 }
 PYTEST_SECONDS = 1500.0
