@@ -16,9 +16,11 @@ import torch
 
 from backend.bake.coverage import texel_coverage
 from backend.bake.flat_charts import flat_charts
+from backend.bake.smooth import areas, smoothed
 from backend.geometry.mesh import Mesh
 
 MOST_OVERLAP = 0.01  # of the covered texels; an atlas that overlaps more is not used
+SMOOTHING = 10  # rounds; charts are cut on a smoothed copy, since noise makes them three times as many
 MOST_LOST = 1e-3  # of the surface; an atlas that leaves out more is not used
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds `backend`
 
@@ -53,11 +55,16 @@ class UnwrapJob:
         self._faces = mesh.faces.cpu().numpy()
         if not np.isfinite(self._vertices).all():
             raise ValueError("unwrap: the mesh has positions that are not finite")
+        even = smoothed(self._vertices, self._faces, SMOOTHING)
+        size = max(float(np.sqrt(areas(even[self._faces]).mean())), 1e-12)
+        self._even = (even / size).astype(
+            np.float32
+        )  # xatlas drops triangles by absolute area, 1e-7; here they have about 1
         self._folder = tempfile.TemporaryDirectory(prefix="unrender-unwrap-")
         source = Path(self._folder.name) / "mesh.npz"
         np.savez(
             source,
-            vertices=self._vertices,
+            vertices=self._even,
             faces=self._faces.astype(np.uint32),
             texture_size=texture_size,
             padding=padding,
@@ -100,7 +107,7 @@ class UnwrapJob:
             if done.coverage > 0 and not done.reason:
                 return done
             reason = done.reason or "xatlas gave every triangle no area"
-        uvs, uv_faces, charts = flat_charts(self._vertices, self._faces, self._size, self._padding)
+        uvs, uv_faces, charts = flat_charts(self._even, self._faces, self._size, self._padding)
         coverage = texel_coverage(uvs[uv_faces], self._size)
         return Unwrapped(self._with(uvs, uv_faces), charts, coverage.share, "fallback", reason)
 
@@ -125,9 +132,10 @@ class UnwrapJob:
         if area.sum() > 0:  # seen from outside, v up, charts shall be counter-clockwise
             uvs, area = np.stack([uvs[:, 0], 1.0 - uvs[:, 1]], axis=1), -area
         lost = area == 0
-        if _areas(self._vertices[self._faces])[lost].sum() > MOST_LOST * _areas(self._vertices[self._faces]).sum():
+        surface = areas(self._vertices[self._faces])
+        if surface[lost].sum() > MOST_LOST * surface.sum():
             return Unwrapped(self._mesh, 0, 0.0, "xatlas", f"xatlas left {int(lost.sum())} triangles out")
-        uv_faces = _borrow(uv_faces, self._faces, lost)
+        uvs, uv_faces = lay_on_edges(uvs, uv_faces, self._even, self._faces, lost)
         coverage = texel_coverage(uvs[uv_faces], self._size)
         reason = f"{coverage.overlap:.1%} of xatlas's texels overlap" if coverage.overlap > MOST_OVERLAP else ""
         return Unwrapped(self._with(uvs, uv_faces), int(arrays["charts"]), coverage.share, "xatlas", reason)
@@ -147,7 +155,7 @@ def start_unwrap(mesh: Mesh, texture_size: int, padding: int = 4, seconds: float
     Args:
         mesh: any triangles, welded; existing texture coordinates are ignored.
         texture_size: texels along the side of the square texture.
-        padding: least distance between charts in texels, about.
+        padding: least distance between charts in texels; less where a crowded atlas comes out larger than the texture.
         seconds: after this long xatlas is killed, and flat charts are made instead.
 
     Raises:
@@ -168,16 +176,55 @@ def _signed_areas(corners: np.ndarray) -> np.ndarray:
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 
 
-def _areas(corners: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+def lay_on_edges(
+    uvs: np.ndarray, uv_faces: np.ndarray, vertices: np.ndarray, faces: np.ndarray, lost: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the needles xatlas packs nowhere a place: flat on the edge of a neighbour, its longest that has one.
+
+    All three corners stay in that neighbour's chart. Coordinates collected from wherever the vertices have some would draw the
+    triangle across the whole atlas.
+
+    Args:
+        uvs: [U, 2]; uv_faces: [T, 3] their index.
+        vertices: [V, 3] positions; faces: [T, 3] theirs.
+        lost: [T] bool, the triangles without a place.
+
+    Returns:
+        uvs with the needles' tips appended, and the index; triangles without any neighbour stay as they were.
+    """
+    uv_faces, tips = uv_faces.copy(), []
+    waiting = np.flatnonzero(lost).tolist()
+    corners = np.isin(faces, faces[lost])
+    near = np.flatnonzero((corners.sum(1) >= 2) & ~lost)
+    edges = {(a, b): (p, q) for t in near for (a, b), (p, q) in zip(_edges(faces[t]), _edges(uv_faces[t]), strict=True)}
+    while waiting:
+        left = []
+        for t in waiting:
+            sides = sorted(_edges(faces[t]), key=lambda e: -float(np.linalg.norm(vertices[e[0]] - vertices[e[1]])))
+            side = next((e for e in sides if e[::-1] in edges), None)
+            if side is None:
+                left.append(t)
+                continue
+            a, b = side
+            q, p = edges[b, a]
+            start = next(k for k in range(3) if (faces[t, k], faces[t, (k + 1) % 3]) == side)
+            along = vertices[b] - vertices[a]
+            tip = vertices[faces[t, (start + 2) % 3]] - vertices[a]
+            part = float(np.clip(tip @ along / max(float(along @ along), 1e-30), 0.0, 1.0))
+            for k, index in enumerate((p, q, len(uvs) + len(tips))):
+                uv_faces[t, (start + k) % 3] = index
+            known = np.concatenate([uvs, tips]) if q >= len(uvs) or p >= len(uvs) else uvs
+            tips.append(known[p] + part * (known[q] - known[p]))
+            edges.update(zip(_edges(faces[t]), _edges(uv_faces[t]), strict=True))
+        if len(left) == len(waiting):
+            break
+        waiting = left
+    return (np.concatenate([uvs, np.asarray(tips, uvs.dtype)]) if tips else uvs), uv_faces
 
 
-def _borrow(uv_faces: np.ndarray, faces: np.ndarray, lost: np.ndarray) -> np.ndarray:
-    """Needles xatlas packs nowhere take the coordinates that their vertices have in other triangles."""
-    known = np.full(int(faces.max()) + 1, -1, np.int32)
-    known[faces[~lost]] = uv_faces[~lost]
-    offered = known[faces]
-    return np.where(lost[:, None] & (offered >= 0), offered, uv_faces)
+def _edges(corners: np.ndarray) -> list[tuple[int, int]]:
+    a, b, c = corners.tolist()
+    return [(a, b), (b, c), (c, a)]
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

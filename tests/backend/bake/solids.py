@@ -24,6 +24,22 @@ def ball(count=400, bump=0.1):
     return as_mesh(points * radius[:, None], faces)
 
 
+def noisy(count=1500, noise=0.03, needles=12, seed=0):
+    """A ball as a short fit leaves it: bumps the size of its edges, and needles without area where triangles were collapsed."""
+    mesh = ball(count)
+    random = np.random.default_rng(seed)
+    points = mesh.vertices.numpy() + random.normal(size=(count, 3)) * noise
+    faces = mesh.faces.numpy()
+    for t in random.choice(len(faces), needles, replace=False):
+        a, b = faces[t, :2]
+        other = next(i for i in range(len(faces)) if i != t and {a, b} <= set(faces[i].tolist()))
+        d = next(iter(set(faces[other].tolist()) - {a, b}))
+        points = np.concatenate([points, [points[a]]])  # the edge a-b opens into two triangles with a new tip on a
+        n = len(points) - 1
+        faces = np.concatenate([np.delete(faces, other, 0), [[b, a, n], [n, a, d], [b, n, d]]])
+    return as_mesh(points, faces)
+
+
 def soup(count=300, seed=0):
     """Triangles that share nothing and cut through each other."""
     corners = np.random.default_rng(seed).normal(size=(count * 3, 3))
