@@ -8,8 +8,12 @@ from scipy.sparse.csgraph import connected_components
 
 from backend.bake.coverage import texel_coverage
 
-SMOOTHING = 3  # rounds in which a face may join the axis most of its neighbours look along
+SMOOTHING = 8  # rounds in which a face may join the axis most of its neighbours look along
+SMALL = 60  # faces; a patch with fewer joins a neighbour where it can
+MERGES = 4  # rounds of that
+SPLITS = 12  # rounds in which a chart that covers itself is cut in two
 STEEPEST = 0.35  # least cosine between a face and its axis: a flatter projection would starve the face of texels
+STEEPEST_MERGED = 0.15  # the same for a small patch that joins a neighbour
 
 
 def flat_charts(vertices: np.ndarray, faces: np.ndarray, size: int, padding: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -30,14 +34,24 @@ def flat_charts(vertices: np.ndarray, faces: np.ndarray, size: int, padding: int
     normal = np.where(length > 0, normal / np.where(length > 0, length, 1.0), (0.0, 0.0, 1.0))
     pairs = _neighbours(faces)
     axis = _smooth_axes(normal, pairs)
-    chart = _components(len(faces), pairs[axis[pairs[:, 0]] == axis[pairs[:, 1]]])
+    chart = _patches(pairs, axis)
+    for _ in range(MERGES):
+        axis = _merge_small(normal, pairs, axis, chart)
+        chart = _patches(pairs, axis)
     flat = _project(corners, axis)
+    depth = corners.mean(1)[np.arange(len(faces)), axis // 2]
     uv, chart = _pack(flat, chart, size, padding)
-    folded = texel_coverage(uv, size).overlapping
-    if folded.any():  # a spiral over itself: its charts fall apart into single triangles
-        alone = np.isin(chart, np.unique(chart[folded]))
-        chart = np.where(alone, chart.max() + 1 + np.arange(len(faces)), chart)
+    for _ in range(SPLITS):
+        folded = texel_coverage(uv, size).overlapping
+        if not folded.any():
+            break
+        chart = _split_by_depth(pairs, chart, folded, depth)
         uv, chart = _pack(flat, chart, size, padding)
+    else:
+        folded = texel_coverage(uv, size).overlapping
+        if folded.any():  # what no split could part falls apart into single triangles
+            chart = np.where(np.isin(chart, chart[folded]), chart.max() + 1 + np.arange(len(faces)), chart)
+            uv, chart = _pack(flat, chart, size, padding)
     keys = np.stack([np.repeat(chart, 3), faces.reshape(-1).astype(np.int64)], axis=1)
     _, first, index = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     uvs = np.clip(uv.reshape(-1, 2)[first], 0.0, 1.0).astype(np.float32)
@@ -66,10 +80,38 @@ def _smooth_axes(normal: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return axis
 
 
-def _components(count: int, pairs: np.ndarray) -> np.ndarray:
-    """[T] number of the connected patch of each face."""
-    graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+def _patches(pairs: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """[T] number of the connected patch of faces with one label that each face lies in."""
+    count = len(label)
+    linked = pairs[label[pairs[:, 0]] == label[pairs[:, 1]]]
+    graph = coo_matrix((np.ones(len(linked), np.int8), (linked[:, 0], linked[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _merge_small(normal: np.ndarray, pairs: np.ndarray, axis: np.ndarray, chart: np.ndarray) -> np.ndarray:
+    """[T] axes, where small patches look along a larger neighbour's if all of their faces can be seen from there."""
+    count = np.bincount(chart)
+    cosines = np.stack([normal, -normal], axis=2).reshape(len(normal), 6)
+    least = np.full((len(count), 6), np.inf)
+    np.minimum.at(least, chart, cosines)
+    one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+    grows = count[chart[other]] > count[chart[one]]
+    votes = np.zeros((len(count), 6))
+    np.add.at(votes, (chart[one[grows]], axis[other[grows]]), 1.0)
+    votes[least <= STEEPEST_MERGED] = 0.0
+    joins = (count < SMALL) & (votes.max(1) > 0)
+    return np.where(joins[chart], votes.argmax(1)[chart], axis)
+
+
+def _split_by_depth(pairs: np.ndarray, chart: np.ndarray, folded: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """[T] charts, each one that covers itself cut in two at the middle depth of the faces at fault: sheets lie at different depths."""
+    order = np.argsort(depth, kind="stable")
+    order = order[folded[order]]
+    order = order[np.argsort(chart[order], kind="stable")]  # by chart, then by depth
+    ids, start, count = np.unique(chart[order], return_index=True, return_counts=True)
+    middle = np.full(int(chart.max()) + 1, np.inf)
+    middle[ids] = depth[order[start + count // 2]]
+    return _patches(pairs, 2 * chart + (depth >= middle[chart]))
 
 
 def _project(corners: np.ndarray, axis: np.ndarray) -> np.ndarray:

@@ -192,7 +192,8 @@ def lay_on_edges(
     Returns:
         uvs with the needles' tips appended, and the index; triangles without any neighbour stay as they were.
     """
-    uv_faces, tips = uv_faces.copy(), []
+    uv_faces = uv_faces.copy()
+    tips: list[np.ndarray] = []
     waiting = np.flatnonzero(lost).tolist()
     corners = np.isin(faces, faces[lost])
     near = np.flatnonzero((corners.sum(1) >= 2) & ~lost)

@@ -99,6 +99,15 @@ def test_a_time_limit_gives_flat_charts_which_are_as_valid(mesh):
     check(unwrapped, mesh)
 
 
+def test_flat_charts_of_a_noisy_surface_are_few():
+    """A chart that covers itself is cut in two and does not fall apart; islands of a few faces join what is around them."""
+    unwrapped = unwrap(noisy(needles=0), SIZE, padding=2, seconds=0.01)
+    assert unwrapped.method == "fallback"
+    assert unwrapped.charts < 100
+    assert unwrapped.coverage > 0.3
+    assert texel_coverage(corners_in_texture(unwrapped.mesh), SIZE).counts.max() <= 1
+
+
 def test_more_triangles_than_texels_still_has_a_place_for_each():
     mesh = soup(2000)
     unwrapped = unwrap(mesh, 32, padding=4, seconds=0.01)
