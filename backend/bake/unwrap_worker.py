@@ -6,6 +6,7 @@ parent does: standard input closes then.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -14,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import xatlas
 
-MOST_TO_SEARCH = (
-    100_000  # triangles; up to here every place of each chart is tried, for a tenth more coverage in some seconds
-)
+MOST_TO_SEARCH = 100_000  # triangles; up to here all places are tried for each chart, which packs a tenth more in
+LARGEST_PACKED = 1024  # texels; a search over more takes minutes, so larger textures are packed at this size
 TRIANGLES_PER_CHART = 350  # a chart's growth costs more than its triangles: 40k take half a minute unbounded, 5 s so
 PACKED_OVER_ASKED = 1.35  # xatlas guesses its packing too well: the atlas comes out about so much larger than asked for
 
@@ -37,8 +37,9 @@ def unwrap(
     charts.fix_winding = True
     charts.max_chart_area = float(area) / max(6.0, len(faces) / TRIANGLES_PER_CHART)
     pack = xatlas.PackOptions()
-    pack.resolution = max(16, round(texture_size / PACKED_OVER_ASKED))
-    pack.padding = (padding + 1) // 2  # xatlas keeps so much on each side of a chart
+    packed = min(texture_size, LARGEST_PACKED)
+    pack.resolution = max(16, round(packed / PACKED_OVER_ASKED))
+    pack.padding = math.ceil(padding / 2 * packed / texture_size)  # xatlas keeps so much on each side of a chart
     pack.bruteForce = len(faces) <= MOST_TO_SEARCH
     pack.rotate_charts = False  # its "rotation" swaps u and v, which mirrors half of the charts
     atlas = xatlas.Atlas()
