@@ -174,7 +174,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         surface, mesh = fit.surface(), fit.mesh()
         texels = texel_surface(run_.renderer.engine, mesh, run_.request.asset.texture_size)
         seen = seen_texels(run_.renderer.engine, mesh, texels, run_.train.cameras, run_.train.canvas)
-        maps = finish_maps(fit.textures.maps(), mesh, texels, seen)
+        maps = finish_maps(fit.final_textures().maps(), mesh, texels, seen)
         held_out = run_.scene.dataset.test
         judged = held_out.to(run_.device) if held_out is not None else run_.train.select(_few(run_.train))
         lpips, _ = lpips_meter(str(run_.device))

@@ -138,6 +138,10 @@ class RefineFit:
         """The present mesh, detached."""
         return Mesh(self.positions.detach().clone(), self.start.faces, self.start.uvs, self.start.uv_faces)
 
+    def final_textures(self) -> MaterialTextures:
+        """The textures at their full size, whatever size the present step has them in."""
+        return self.textures if max(self.textures.size) == self.size else self.textures.resized(self.size)
+
     def material(self, pixels: Pixels) -> MaterialSample:
         """The textures at the pixels, at the mip level their footprint wants."""
         return sample_textures(self.renderer.engine, self.textures, pixels)
