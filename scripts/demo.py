@@ -167,7 +167,7 @@ def main() -> int:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: %(default)s")
     parser.add_argument("--views", type=int, default=32, help="views that are fitted (default: %(default)s)")
     parser.add_argument("--held-out", type=int, default=8, help="views that only measure (default: %(default)s)")
-    parser.add_argument("--resolution", type=int, default=160, help="side of a view in pixels (default: %(default)s)")
+    parser.add_argument("--resolution", type=int, default=192, help="side of a view in pixels (default: %(default)s)")
     parser.add_argument(
         "--torch-index", default="", metavar="URL", help="package index with the build of torch you want"
     )

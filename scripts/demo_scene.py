@@ -191,7 +191,7 @@ def main() -> int:
     parser.add_argument("--blend", type=Path, help="also save the scene here")
     parser.add_argument("--views", type=int, default=32, help="views to fit (default: %(default)s)")
     parser.add_argument("--held-out", type=int, default=8, help="views kept for measuring (default: %(default)s)")
-    parser.add_argument("--resolution", type=int, default=160, help="side of a view in pixels (default: %(default)s)")
+    parser.add_argument("--resolution", type=int, default=192, help="side of a view in pixels (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=24, help="Cycles samples a pixel (default: %(default)s)")
     parser.add_argument(
         "--light", default="city", help="name of an HDRI that comes with Blender (default: %(default)s)"

@@ -18,6 +18,7 @@ from backend.material.channels import MaterialMaps, MaterialSample
 from backend.material.textures import MaterialTextures
 from backend.optimise.refine import sample_textures
 from backend.render.renderer import Pixels, Renderer, Surface
+from backend.render.supersample import render_averaged
 from backend.render.synthetic import asset_surface, same_size
 
 
@@ -43,8 +44,7 @@ class LoadedAsset:
     def draw(self, light: PrefilteredLight, camera: Cameras) -> Tensor:
         """One camera in the asset's box -> [H, W, 4] linear, premultiplied, on the asset's device; no gradients."""
         height, width = (int(length) for length in camera.sizes[0])
-        with torch.no_grad():
-            return self.renderer.render(self.surface, self._material, light, camera, (height, width)).image[0]
+        return render_averaged(self.renderer, self.surface, self._material, light, camera, (height, width))[0]
 
     def _material(self, pixels: Pixels) -> MaterialSample:
         return sample_textures(self.renderer.engine, self.textures, pixels)

@@ -7,6 +7,7 @@ from backend.export.report import Comparison, pictured
 from backend.light.environment import PrefilteredLight
 from backend.loss.metrics import Lpips, encode_over_white, psnr, ssim
 from backend.render.renderer import Material, Renderer, Surface
+from backend.render.supersample import render_averaged
 
 
 def compare_views(
@@ -32,7 +33,7 @@ def compare_views(
         one = views.select(torch.tensor([index], device=views.images.device))
         height, width = one.cameras.sizes[0].tolist()
         with torch.no_grad():
-            image = renderer.render(surface, material, light, one.cameras, one.canvas).image[0, :height, :width]
+            image = render_averaged(renderer, surface, material, light, one.cameras, one.canvas)[0, :height, :width]
             ours, photo = encode_over_white(image), encode_over_white(one.images[0, :height, :width].float())
         found.append(
             Comparison(

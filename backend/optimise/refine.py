@@ -189,7 +189,9 @@ class RefineFit:
         settings = self.settings
         groups = [{"params": list(textures.parameters()), "rate": settings.learning_rate_textures}]
         if not self.delayed.locked:
-            groups.append({"params": list(self.light.parameters()), "rate": settings.learning_rate_light * self.delayed.every})
+            groups.append(
+                {"params": list(self.light.parameters()), "rate": settings.learning_rate_light * self.delayed.every}
+            )
         if settings.exposure:
             groups.append({"params": [self.log_gains], "rate": settings.learning_rate_light})
         self.optimiser = torch.optim.Adam(

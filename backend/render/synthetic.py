@@ -18,11 +18,11 @@ from backend.geometry.tangents import tangents
 from backend.light.environment import EnvironmentLight
 from backend.material.channels import LEAST_ROUGHNESS, MaterialMaps, MaterialSample, flat_normal
 from backend.render.renderer import Pixels, Renderer, Surface
+from backend.render.supersample import render_averaged
 
 _FIELD_OF_VIEW = math.radians(40.0)
 _MARGIN = 1.05  # the cameras stand so much farther away than where the ball around the object just fills the picture
 _TEST_SHARE = 0.2  # views held out, of those that are fitted
-_SUPERSAMPLING = 2  # per axis: the photograph is sharper than what is fitted to it
 _GOLDEN_ANGLE = math.pi * (3.0 - math.sqrt(5.0))
 
 
@@ -59,19 +59,13 @@ def reference_dataset(
 
     held_out = max(1, round(_TEST_SHARE * count))
     distance = _MARGIN * float(vertices.norm(dim=-1).max()) / math.sin(0.5 * _FIELD_OF_VIEW)
-    cameras = _sphere(count + held_out, resolution * _SUPERSAMPLING, distance)
-    images = []
-    with torch.no_grad():
-        prefiltered = light.prefiltered()
-        for index in range(len(cameras)):
-            one = cameras.select(torch.tensor([index])).to(device)
-            canvas = (resolution * _SUPERSAMPLING, resolution * _SUPERSAMPLING)
-            image = renderer.render(surface, material, prefiltered, one, canvas).image
-            small = torch.nn.functional.avg_pool2d(image.permute(0, 3, 1, 2), _SUPERSAMPLING)
-            images.append(small.permute(0, 2, 3, 1)[0].half().cpu())
-    sizes = torch.div(cameras.sizes, _SUPERSAMPLING, rounding_mode="floor")
-    shrunk = Cameras(cameras.camera_to_world, cameras.intrinsics / _SUPERSAMPLING, sizes)
-    views = Views(tuple(f"view_{n:03d}" for n in range(len(cameras))), shrunk, torch.stack(images))
+    cameras = _sphere(count + held_out, resolution, distance)
+    images, prefiltered = [], light.prefiltered()
+    for index in range(len(cameras)):
+        one = cameras.select(torch.tensor([index])).to(device)
+        canvas = (resolution, resolution)
+        images.append(render_averaged(renderer, surface, material, prefiltered, one, canvas)[0].half().cpu())
+    views = Views(tuple(f"view_{n:03d}" for n in range(len(cameras))), cameras, torch.stack(images))
     stride = len(cameras) / held_out
     test = torch.tensor([int((n + 0.5) * stride) for n in range(held_out)])
     train = torch.tensor([n for n in range(len(cameras)) if n not in set(test.tolist())])
