@@ -87,5 +87,13 @@ class Engine(Protocol):
     def hash_encode(self, points: Tensor, table: Tensor, layout: HashLayout) -> Tensor:
         """points [N, 3] in [0, 1], table [S, 2], layout from `engines.hash_layout` -> [N, 2 * levels]. Gradients reach both."""
 
+    def photometric(self, rendered: Tensor, photographs: Tensor, index: Tensor, sizes: Tensor, seed: Tensor) -> Tensor:
+        """rendered [B, H, W, 4] against photographs [N, H, W, 4] (float16 or 32) at index [B] int64, both linear and premultiplied.
+
+        -> [4] sums over the pixels inside sizes [N, 2] int64 (height, width): absolute difference of colour (sRGB curve of log(1 + x)
+        inside the photograph's mask, both over a background drawn a pixel from seed [1] int32), absolute and squared difference of
+        coverage, squared difference of the clamped sRGB colours. Gradients of the first three reach `rendered`.
+        """
+
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> RayMesh:
         """A ray query structure over vertices [V, 3], faces [T, 3]."""

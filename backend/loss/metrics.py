@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backend.loss.photometric import encode_srgb as srgb_curve
-
 _WINDOW, _SIGMA = 11, 1.5  # SSIM's Gaussian window in pixels (Wang et al. 2004)
 _LUMINANCE, _CONTRAST = 0.01**2, 0.03**2  # its stabilising constants for values in [0, 1]
 _LPIPS_BACKBONE = "vgg16-397923af.pth"  # torchvision's weights, which the lpips package would otherwise download
@@ -22,7 +20,9 @@ Lpips = Callable[[Tensor, Tensor], float]
 
 def encode_srgb(linear: Tensor) -> Tensor:
     """Linear [0, 1] -> sRGB [0, 1] (IEC 61966-2-1), values beyond clamped; any shape. Gradients flow where not clamped."""
-    return srgb_curve(linear.clamp(0.0, 1.0))
+    linear = linear.clamp(0.0, 1.0)
+    power = 1.055 * linear.clamp(min=0.0031308).pow(1.0 / 2.4) - 0.055
+    return torch.where(linear <= 0.0031308, linear * 12.92, power)
 
 
 def encode_over_white(premultiplied: Tensor) -> Tensor:

@@ -1,55 +1,48 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from backend.dataset.views import Views
+from backend.engines.interface import Engine
 
-def encode_srgb(linear: Tensor) -> Tensor:
-    """The sRGB curve (IEC 61966-2-1) on values >= 0, of any shape; above 1 it goes on by its power law.
 
-    The gradient is finite everywhere, zero included.
+@dataclass(frozen=True)
+class Photometric:
+    """How far rendered images are from the photographs; scalars, each a mean over the photographs' pixels (and channels).
+
+    Attributes:
+        color: absolute difference of the tone-mapped colours inside the photograph's mask, both over the same random background, so
+            that wrong coverage costs colour too. Tone mapping is the sRGB curve of log(1 + x): highlights weigh less, shadows as much as
+            the eye sees.
+        mask_absolute, mask_squared: absolute and squared difference of coverage.
+        psnr: dB, sRGB-encoded over black and clamped to [0, 1]: for progress. No gradient.
     """
-    low = linear * 12.92
-    high = 1.055 * linear.clamp(min=0.0031308).pow(1.0 / 2.4) - 0.055
-    return torch.where(linear <= 0.0031308, low, high)
+
+    color: Tensor
+    mask_absolute: Tensor
+    mask_squared: Tensor
+    psnr: Tensor
 
 
-def tonemap(linear: Tensor) -> Tensor:
-    """sRGB-encoded log(1 + x) of linear radiance: highlights weigh less, shadows as much as the eye sees."""
-    return encode_srgb(torch.log1p(linear.clamp(min=0.0)))
-
-
-def over_background(image: Tensor, background: Tensor) -> Tensor:
-    """Premultiplied [..., 4] over a background [..., 3] -> [..., 3]."""
-    return image[..., :3] + (1.0 - image[..., 3:]) * background
-
-
-def color_loss(rendered: Tensor, reference: Tensor, background: Tensor, valid: Tensor) -> Tensor:
-    """Mean absolute difference of the tone-mapped colours, inside the reference mask.
-
-    Both are laid over the same background (fresh random colour a pixel in training), so that wrong coverage costs colour too.
+def photometric(engine: Engine, rendered: Tensor, views: Views, index: Tensor, seed: Tensor) -> Photometric:
+    """Compare B rendered images with the photographs they stand for.
 
     Args:
+        engine: who compares.
         rendered: [B, H, W, 4] linear, premultiplied.
-        reference: [B, H, W, 4] likewise.
-        background: [B, H, W, 3] linear.
-        valid: [B, H, W, 1] bool, pixels that belong to a photograph.
+        views: N photographs on the same canvas.
+        index: [B] int64 which photographs.
+        seed: [1] int32, of this step's random background.
 
     Returns:
-        Scalar; gradients reach `rendered`.
+        The terms; gradients reach `rendered`. Nothing waits for the device.
     """
-    mask = reference[..., 3:] * valid
-    ours = tonemap(over_background(rendered, background) * mask)
-    theirs = tonemap(over_background(reference, background) * mask)
-    return (ours - theirs).abs().sum() / (3.0 * valid.sum().clamp(min=1))
-
-
-def psnr_of(rendered: Tensor, reference: Tensor, valid: Tensor) -> Tensor:
-    """PSNR (dB) of a step's own views over black, sRGB-encoded and clamped to [0, 1]: for progress, no gradient.
-
-    [B, H, W, 4] premultiplied images, valid [B, H, W, 1] bool -> scalar tensor (no host synchronisation).
-    """
+    sizes = views.cameras.sizes
+    sums = engine.photometric(rendered, views.images, index, sizes, seed)
+    color, absolute, squared, error = (sums / sizes.index_select(0, index).prod(1).sum().clamp(min=1)).unbind()
     with torch.no_grad():
-        difference = encode_srgb(rendered[..., :3].clamp(0.0, 1.0)) - encode_srgb(reference[..., :3].clamp(0.0, 1.0))
-        squared = (difference * valid).square().sum() / (3.0 * valid.sum().clamp(min=1))
-        return -10.0 * torch.log10(squared.clamp(min=1e-10))
+        psnr = -10.0 * torch.log10((error / 3.0).clamp(min=1e-10))
+    return Photometric(color / 3.0, absolute, squared, psnr)

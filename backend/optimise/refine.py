@@ -17,9 +17,8 @@ from backend.geometry.normals import vertex_normals
 from backend.geometry.preconditioned import PreconditionedAdam
 from backend.geometry.tangents import tangents
 from backend.light.environment import EnvironmentLight
-from backend.loss.photometric import color_loss, psnr_of
+from backend.loss.photometric import photometric
 from backend.loss.regularisers import gain_mean, light_whiteness, material_smoothness, normal_uprightness
-from backend.loss.silhouette import mask_squared
 from backend.material.channels import MaterialSample
 from backend.material.textures import MaterialTextures
 from backend.optimise.delayed_light import DelayedLight
@@ -85,22 +84,22 @@ class RefineFit:
         if max(self.textures.size) != self._texture_size():
             self._take_textures(self.textures.resized(self._texture_size()))
         index = batch(len(self.views), self.settings.views_per_step, self.step, self.seed, self.name).to(device)
-        chosen = self.views.select(index)
-        reference, valid = chosen.images.float(), chosen.valid()
+        cameras = self.views.cameras.select(index)
         surface = self.surface()
         light = self.delayed.prefiltered()
-        frame = self.renderer.render(surface, self.material, light, chosen.cameras, chosen.canvas)
+        frame = self.renderer.render(surface, self.material, light, cameras, self.views.canvas)
         image = frame.image
         if self.settings.exposure:
             gains = torch.cat([self.log_gains[index].exp(), torch.ones_like(self.log_gains[index, :1])], -1)
             image = image * gains[:, None, None, :]
 
         random = generator(self.seed, self.name, self.step, device)
-        background = torch.rand(*reference.shape[:3], 3, generator=random, device=device)
+        seed = torch.tensor([self.step], dtype=torch.int32, device=device)
+        compared = photometric(self.renderer.engine, image, self.views, index, seed)
         color_near, rest_near = self._smoothness(frame, random)
         terms = {
-            "color": color_loss(image, reference, background, valid),
-            "mask": mask_squared(image, reference, valid),
+            "color": compared.color,
+            "mask": compared.mask_squared,
             "material_smoothness": color_near,
             "roughness_metallic_smoothness": rest_near,
             "light_whiteness": light_whiteness(self.light.texels())
@@ -114,7 +113,7 @@ class RefineFit:
         if self.settings.exposure:
             terms["gain_mean"] = gain_mean(self.log_gains)
         self._descend(weighted(terms, self._weights()))
-        return {name: term.detach() for name, term in terms.items()} | {"psnr": psnr_of(image, reference, valid)}
+        return {name: term.detach() for name, term in terms.items()} | {"psnr": compared.psnr}
 
     def surface(self) -> Surface:
         """The mesh as the renderer draws it; gradients reach the positions unless they are locked."""

@@ -14,9 +14,8 @@ from backend.geometry.implicit import SignedDistanceGrid
 from backend.geometry.mesh import Mesh
 from backend.geometry.normals import vertex_normals
 from backend.light.environment import EnvironmentLight
-from backend.loss.photometric import color_loss, psnr_of
+from backend.loss.photometric import photometric
 from backend.loss.regularisers import light_whiteness, material_smoothness
-from backend.loss.silhouette import mask_absolute, mask_squared
 from backend.material.channels import MaterialSample
 from backend.material.field import MaterialField
 from backend.optimise.delayed_light import DelayedLight
@@ -83,18 +82,18 @@ class ShapeFit:
             self._enter(self.phase + 1)
         device = self.views.images.device
         index = batch(len(self.views), self.settings.views_per_step, self.step, self.seed, self.name).to(device)
-        chosen = self.scaled.select(index)
-        reference, valid = chosen.images.float(), chosen.valid()
+        cameras = self.scaled.cameras.select(index)
         surface, regularity = self._extract()
         light = self.delayed.prefiltered()
-        frame = self.renderer.render(surface, self.material, light, chosen.cameras, chosen.canvas)
+        frame = self.renderer.render(surface, self.material, light, cameras, self.scaled.canvas)
 
         random = generator(self.seed, self.name, self.step, device)
-        background = torch.rand(*reference.shape[:3], 3, generator=random, device=device)
+        seed = torch.tensor([self.step], dtype=torch.int32, device=device)
+        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, seed)
         absolute = self.settings.method == "flexicubes"
         terms = {
-            "color": color_loss(frame.image, reference, background, valid),
-            "mask": (mask_absolute if absolute else mask_squared)(frame.image, reference, valid),
+            "color": compared.color,
+            "mask": compared.mask_absolute if absolute else compared.mask_squared,
             "sdf_sign": self.grid.sign_changes_loss(),
             "material_smoothness": self._smoothness(frame, random),
             "light_whiteness": light_whiteness(self.light.texels())
@@ -103,7 +102,7 @@ class ShapeFit:
             "surface_spread": regularity,
         }
         self._descend(weighted(terms, self._weights()))
-        return {name: term.detach() for name, term in terms.items()} | {"psnr": psnr_of(frame.image, reference, valid)}
+        return {name: term.detach() for name, term in terms.items()} | {"psnr": compared.psnr}
 
     def surface(self) -> Surface:
         """The present surface, as the renderer draws it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backend.engines.builtin import antialias, cube, hash_grid, interpolate, rasterize, rays, textures
+from backend.engines.builtin import antialias, cube, hash_grid, interpolate, photometric, rasterize, rays, textures
 from backend.engines.builtin.launch import Launcher
 from backend.engines.hash_layout import HashLayout
 from backend.engines.interface import Raster
@@ -56,6 +56,10 @@ class BuiltinEngine:
     def hash_encode(self, points: Tensor, table: Tensor, layout: HashLayout) -> Tensor:
         """See `builtin.hash_grid.hash_encode`."""
         return hash_grid.hash_encode(points, table, layout, self.launch)
+
+    def photometric(self, rendered: Tensor, photographs: Tensor, index: Tensor, sizes: Tensor, seed: Tensor) -> Tensor:
+        """See `builtin.photometric.photometric`."""
+        return photometric.photometric(rendered, photographs, index, sizes, seed, self.launch)
 
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> rays.BuiltinRayMesh:
         """See `builtin.rays.BuiltinRayMesh`."""

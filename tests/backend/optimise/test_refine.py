@@ -6,7 +6,7 @@ from backend.contract import LightSettings, RefineStage, RefineWeights
 from backend.dataset.views import Views
 from backend.geometry.laplacian import Neighbours, laplacian_loss
 from backend.geometry.mesh import Mesh
-from backend.loss.silhouette import mask_squared
+from backend.loss.photometric import photometric
 from backend.material.channels import MaterialMaps, flat_normal
 from backend.material.textures import MaterialTextures
 from backend.optimise.checkpoint import load_checkpoint, save_checkpoint
@@ -84,7 +84,8 @@ def test_a_dented_surface_comes_back_to_the_true_one_while_the_light_is_free(ren
             image = renderer.render(
                 fit.surface(), fit.material, fit.light.prefiltered(), view.cameras, view.canvas
             ).image
-            coverage = mask_squared(image, view.images.float(), view.valid()).item()
+            every, seed = torch.arange(len(view)), torch.zeros(1, dtype=torch.int32)
+            coverage = photometric(renderer.engine, image, view, every, seed).mask_squared.item()
         return (fit.mesh().vertices.norm(dim=-1) - 1.0).abs().mean().item(), coverage
 
     before, light = away(), fit.light.log_texels.detach().clone()
