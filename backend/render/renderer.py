@@ -42,8 +42,12 @@ class Surface:
 class Pixels:
     """The covered pixels of B images as one compact list of M, the only ones that are shaded.
 
+    With a capacity M is that number whatever is covered: rows beyond the covered pixels are blank (zeros, no gradient), pixels beyond the
+    capacity are left out.
+
     Attributes:
-        index: [M] int64 into the flattened [B * H * W].
+        index: [M] int64 into the flattened [B * H * W], which is B * H * W for a blank row.
+        covered: [] int64 how many pixels are covered, which may be more than M; the blank rows come last.
         image: [M] int64 which of the B images.
         position: [M, 3].
         normal: [M, 3] smooth normal as interpolated, not quite of unit length (MikkTSpace wants it so).
@@ -53,6 +57,7 @@ class Pixels:
     """
 
     index: Tensor
+    covered: Tensor
     image: Tensor
     position: Tensor
     normal: Tensor
@@ -96,7 +101,13 @@ class Renderer:
         self.engine, self.walk = engine, walk
 
     def render(
-        self, surface: Surface, material: Material, light: PrefilteredLight, cameras: Cameras, canvas: tuple[int, int]
+        self,
+        surface: Surface,
+        material: Material,
+        light: PrefilteredLight,
+        cameras: Cameras,
+        canvas: tuple[int, int],
+        capacity: int | None = None,
     ) -> Frame:
         """Draw B views.
 
@@ -106,48 +117,63 @@ class Renderer:
             light: prefiltered environment.
             cameras: B cameras.
             canvas: (height, width).
+            capacity: most covered pixels that are shaded, which fixes every shape beforehand so that nothing waits for the device; None
+                takes all, and waits to count them.
 
         Returns:
             A Frame; gradients reach vertices (through shading, interpolation and silhouettes), material and light.
         """
         clip = clip_positions(surface.vertices, cameras, canvas)
         raster = self.engine.rasterize(clip, surface.faces, canvas, derivatives=surface.uvs is not None)
-        pixels = covered_pixels(self.engine, surface, raster, cameras)
+        pixels = covered_pixels(self.engine, surface, raster, cameras, capacity)
         sample = material(pixels)
         relief = sample.normal is not None and pixels.tangent is not None
         normal = pixels.normal if relief else torch.nn.functional.normalize(pixels.normal, dim=-1)
         shaded = shade(sample, normal, pixels.view, light, self.engine, pixels.tangent if relief else None)
         flat = torch.cat([shaded.color, torch.ones_like(shaded.color[:, :1])], -1)
-        image = flat.new_zeros(raster.triangle.numel(), 4).index_copy(0, pixels.index, flat)
+        # one more row takes what the blank rows hold
+        image = flat.new_zeros(raster.triangle.numel() + 1, 4).index_copy(0, pixels.index, flat)[:-1]
         image = image.view(*raster.triangle.shape, 4)
         image = self.engine.antialias(image, raster, clip, surface.faces, surface.adjacency, self.walk)
         return Frame(image, pixels, sample, shaded)
 
 
-def covered_pixels(engine: Engine, surface: Surface, raster: Raster, cameras: Cameras) -> Pixels:
+def covered_pixels(
+    engine: Engine, surface: Surface, raster: Raster, cameras: Cameras, capacity: int | None = None
+) -> Pixels:
     """The geometry at each covered pixel, in row order of the flattened images."""
     flat_triangle = raster.triangle.reshape(-1)
-    index = (flat_triangle >= 0).nonzero().squeeze(1)
-    triangle = flat_triangle[index]
-    barycentric = raster.barycentric.reshape(-1, 4)[index]
+    total, seen = flat_triangle.numel(), flat_triangle >= 0
+    if capacity is None:
+        index = seen.nonzero().squeeze(1)
+        covered = torch.tensor(index.shape[0], device=index.device)
+        place = index
+        triangle = flat_triangle.index_select(0, index)
+    else:
+        index = torch.nonzero_static(seen, size=capacity, fill_value=total).squeeze(1)
+        covered = seen.sum()
+        place = index.clamp(max=total - 1)
+        triangle = torch.where(index < total, flat_triangle.index_select(0, place), -1)
+    barycentric = raster.barycentric.reshape(-1, 4).index_select(0, place)
     if surface.normal_faces is None:
         attributes = torch.cat([surface.vertices, surface.normals], -1)
         position, normal = engine.interpolate(attributes, surface.faces, barycentric, triangle).split(3, -1)
     else:
         position = engine.interpolate(surface.vertices, surface.faces, barycentric, triangle)
         normal = engine.interpolate(surface.normals, surface.normal_faces, barycentric, triangle)
-    image = index // (raster.triangle.shape[1] * raster.triangle.shape[2])
-    eye = cameras.camera_to_world[:, :3, 3][image]
+    image = place // (raster.triangle.shape[1] * raster.triangle.shape[2])
+    eye = cameras.camera_to_world[:, :3, 3].index_select(0, image)
     uv = tangent = footprint = None
     if surface.uvs is not None and surface.uv_faces is not None:
         uv = engine.interpolate(surface.uvs, surface.uv_faces, barycentric, triangle)
         if raster.derivatives is not None:
-            corners = surface.uvs[surface.uv_faces[triangle.long()].long()].detach()
-            footprint = texture_footprint(corners, raster.derivatives.reshape(-1, 4)[index])
+            corners = surface.uvs.detach()[surface.uv_faces[triangle.clamp(min=0).long()].long()]
+            footprint = texture_footprint(corners, raster.derivatives.reshape(-1, 4).index_select(0, place))
     if surface.tangents is not None and surface.tangent_faces is not None:
         tangent = engine.interpolate(surface.tangents, surface.tangent_faces, barycentric.detach(), triangle)
     return Pixels(
         index=index,
+        covered=covered,
         image=image,
         position=position,
         normal=normal,

@@ -135,3 +135,24 @@ def test_split_normals_are_followed_and_pixels_know_their_view(renderer):
         pixels.position + pixels.view * (eye - pixels.position).norm(dim=-1, keepdim=True), eye, atol=1e-4
     )
     assert pixels.footprint is None and pixels.uv is None
+
+
+@pytest.mark.parametrize("room", [1.3, 0.5])
+def test_a_fixed_capacity_gives_the_same_picture_and_gradients_and_leaves_out_what_is_beyond_it(renderer, light, room):
+    vertices, faces, _, _ = cube_sphere(6, (0.9, 0.8, 0.7), round_off=True)
+    found = []
+    for factor in (None, room):
+        leaf = vertices.clone().requires_grad_()
+        source = replace(light, diffuse=light.diffuse.clone().requires_grad_())
+        capacity = None if factor is None else round(factor * found[0][3])
+        frame = renderer.render(bare_surface(leaf, faces), positional, source, camera(), (SIZE, SIZE), capacity)
+        (frame.image * torch.linspace(0, 1, SIZE)[:, None]).sum().backward()
+        assert frame.pixels.position.shape[0] == (int(frame.pixels.covered) if capacity is None else capacity)
+        found.append((frame.image.detach(), leaf.grad, source.diffuse.grad, int(frame.pixels.covered)))
+    assert found[0][3] == found[1][3]
+    if room > 1:
+        for exact, padded in zip(found[0][:3], found[1][:3], strict=True):
+            assert torch.allclose(exact, padded, rtol=1e-3, atol=1e-5 * float(exact.abs().max()))
+    else:
+        rows = found[1][0][0, ..., 3].sum(1)
+        assert rows[:20].any() and not rows[-20:].any() and all(t.isfinite().all() for t in found[1][:3])
