@@ -30,7 +30,7 @@ def face_of(d: wp.vec3):
     ay = wp.abs(d[1])
     az = wp.abs(d[2])
     if az >= ax and az >= ay:
-        m = 1.0 / az
+        m = 1.0 / wp.max(az, 1e-30)  # blank rows have no direction
         p.t = -d[1] * m
         if d[2] >= 0.0:
             p.face = 4
@@ -81,7 +81,7 @@ def face_adjoint(d: wp.vec3, p: FacePoint, gs: float, gt: float):
     """Gradient of the direction from that of (s, t), which are ratios of its components."""
     g = wp.vec3(0.0, 0.0, 0.0)
     if p.face >= 4:
-        m = 1.0 / wp.abs(d[2])
+        m = 1.0 / wp.max(wp.abs(d[2]), 1e-30)
         k = wp.sign(d[2])
         g = wp.vec3(k * gs * m, -gt * m, -k * m * (gs * p.s + gt * p.t))
     elif p.face >= 2:
