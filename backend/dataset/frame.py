@@ -1,8 +1,14 @@
-"""One posed image read whole: mask joined, lens undistorted, shrunk to the run's resolution, intrinsics along with it."""
+"""One posed image: mask joined, lens undistorted, shrunk to the run's resolution, intrinsics along with it.
+
+Only the file's own integers lie in memory whole; as light a strip of rows does, so that large photographs need no large memory.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,8 +17,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.contract import RequestError
-from backend.dataset.image_file import Picture, coverage_of, light_of, read_picture, resize_area
+from backend.dataset.image_file import (
+    Picture,
+    coverage_of,
+    light_of,
+    mask_channels,
+    read_picture,
+    resize_area,
+    shrink_rows,
+)
 from backend.dataset.posed import Lens, PosedImage
+
+
+Rows = Callable[[int, int], Tensor]  # (first, last) -> [last - first, W, 4] float32 light
 
 
 @dataclass(frozen=True)
@@ -36,20 +53,21 @@ def read_frame(posed: PosedImage, resolution: int) -> Frame:
     """Read a posed image and its mask; its long side becomes `resolution` pixels unless it is smaller already (0 keeps every size)."""
     notes: list[str] = []
     picture = _as_the_lens_saw(read_picture(posed.image), posed, notes)
-    light = light_of(picture)
-    masked = picture.has_alpha
-    if posed.mask is not None:
-        light = _with_mask(light, posed, notes)
-        masked = True
-    height, width = light.shape[:2]
+    height, width = picture.values.shape[:2]
+    mask = None if posed.mask is None else _mask(posed.mask, height, width, notes)
     fx, fy, cx, cy = posed.lens.intrinsics(width, height)
-    if any(posed.lens.distortion):
-        light = _undistort(light, posed.lens, (fx, fy, cx, cy))
+
+    def rows(first: int, last: int) -> Tensor:
+        light = light_of(picture.rows(first, last))
+        return light if mask is None else _masked(light, coverage_of(mask.rows(first, last)))
+
+    source = _undistorted(rows, posed.lens, (fx, fy, cx, cy), height, width) if any(posed.lens.distortion) else rows
     shrink = min(1.0, resolution / max(height, width)) if resolution else 1.0
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
     down, across = size[0] / height, size[1] / width
-    small = resize_area(light, size)
-    return Frame(small.half(), (fx * across, fy * down, cx * across, cy * down), masked, tuple(notes))
+    small = shrink_rows(source, height, size).half()
+    masked = picture.has_alpha or mask is not None
+    return Frame(small, (fx * across, fy * down, cx * across, cy * down), masked, tuple(notes))
 
 
 def _as_the_lens_saw(picture: Picture, posed: PosedImage, notes: list[str]) -> Picture:
@@ -80,35 +98,48 @@ def _as_the_lens_saw(picture: Picture, posed: PosedImage, notes: list[str]) -> P
     return picture
 
 
-def _with_mask(light: Tensor, posed: PosedImage, notes: list[str]) -> Tensor:
-    """Premultiplied by the mask file's coverage instead of the image's own alpha."""
-    assert posed.mask is not None
-    mask = coverage_of(read_picture(posed.mask).upright())
-    height, width = light.shape[:2]
-    if mask.shape != (height, width):
-        if not Lens(None, size=(width, height)).fits(mask.shape[1], mask.shape[0]):
-            raise RequestError(
-                f"{posed.mask}: the mask is {mask.shape[1]} x {mask.shape[0]}, its image {width} x {height}, which is another aspect",
-                hint="make the mask from the image it belongs to",
-                code="mask-size",
-            )
-        notes.append("masks of another size than their images were resized")
-        mask = resize_area(mask[..., None], (height, width))[..., 0]
+def _mask(path: Path, height: int, width: int, notes: list[str]) -> Picture:
+    """The mask file's coverage channels at the size of its image."""
+    mask = mask_channels(read_picture(path).upright())
+    own_height, own_width = mask.values.shape[:2]
+    if (own_height, own_width) == (height, width):
+        return mask
+    if not Lens(None, size=(width, height)).fits(own_width, own_height):
+        raise RequestError(
+            f"{path}: the mask is {own_width} x {own_height}, its image {width} x {height}, which is another aspect",
+            hint="make the mask from the image it belongs to",
+            code="mask-size",
+        )
+    notes.append("masks of another size than their images were resized")
+    return Picture(resize_area(coverage_of(mask)[..., None], (height, width)).numpy(), linear=True)
+
+
+def _masked(light: Tensor, mask: Tensor) -> Tensor:
+    """Premultiplied by the mask's coverage instead of the image's own alpha."""
     alpha = light[..., 3:]
     straight = torch.where(alpha > 0, light[..., :3] / alpha.clamp(min=1e-6), light[..., :3])
     return torch.cat([straight * mask[..., None], mask[..., None]], dim=2)
 
 
-def _undistort(light: Tensor, lens: Lens, intrinsics: tuple[float, float, float, float]) -> Tensor:
+def _undistorted(
+    rows: Rows, lens: Lens, intrinsics: tuple[float, float, float, float], height: int, width: int
+) -> Rows:
     """The image a lens without distortion would have taken, with the same intrinsics. What lies beyond the photograph is empty."""
     fx, fy, cx, cy = intrinsics
-    height, width = light.shape[:2]
-    matrix = np.array(
-        [[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]]
-    )  # OpenCV counts from the centre of the first pixel
-    x, y = cv2.initUndistortRectifyMap(matrix, np.array(lens.distortion), None, matrix, (width, height), cv2.CV_32FC1)
-    # sampled here and not by cv2.remap, which rounds positions to 1/32 pixel
-    where = torch.from_numpy(np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=-1))
-    return (
-        F.grid_sample(light.permute(2, 0, 1)[None], where[None], align_corners=False)[0].permute(1, 2, 0).contiguous()
-    )
+
+    def straight(first: int, last: int) -> Tensor:
+        # OpenCV counts from the centre of the first pixel
+        seen = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
+        wanted = seen - np.array([[0, 0, 0], [0, 0, first], [0, 0, 0]])
+        x, y = cv2.initUndistortRectifyMap(
+            seen, np.array(lens.distortion), None, wanted, (width, last - first), cv2.CV_32FC1
+        )
+        top, bottom = max(0, math.floor(y.min())), min(height, math.ceil(y.max()) + 1)
+        if top >= bottom:
+            return torch.zeros(last - first, width, 4)
+        # sampled here and not by cv2.remap, which rounds positions to 1/32 pixel
+        where = torch.from_numpy(np.stack([(2 * x + 1) / width - 1, (2 * (y - top) + 1) / (bottom - top) - 1], axis=-1))
+        strip = rows(top, bottom).permute(2, 0, 1)[None]
+        return F.grid_sample(strip, where[None], align_corners=False)[0].permute(1, 2, 0).contiguous()
+
+    return straight
