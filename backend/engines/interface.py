@@ -95,5 +95,14 @@ class Engine(Protocol):
         coverage, squared difference of the clamped sRGB colours. Gradients of the first three reach `rendered`.
         """
 
+    def solve_laplacian(
+        self, values: Tensor, starts: Tensor, neighbours: Tensor, strength: float, least: float, iterations: int
+    ) -> Tensor:
+        """values [V, 3] -> x [V, 3] with (I + strength L) x near them, after so many iterations. No gradient.
+
+        L is the combinatorial Laplacian of neighbours [E] int32 from starts [V + 1] int32 on; `least` bounds the eigenvalues of the
+        matrix divided by its diagonal from below.
+        """
+
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> RayMesh:
         """A ray query structure over vertices [V, 3], faces [T, 3]."""

@@ -19,7 +19,7 @@ class PreconditionedAdam(torch.optim.Optimizer):
     Args:
         positions: [V, 3] leaf tensor that requires a gradient.
         preconditioner: of the mesh they belong to.
-        lr: step length of u; a vertex moves at most about this far a step.
+        lr: step length of u, a number or a scalar tensor; a vertex moves at most about this far a step.
         betas: how much of the first and second moment is kept each step.
     """
 
@@ -27,7 +27,7 @@ class PreconditionedAdam(torch.optim.Optimizer):
         self,
         positions: Tensor,
         preconditioner: Preconditioner,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
         super().__init__([positions], {"lr": lr, "betas": betas})
@@ -42,14 +42,15 @@ class PreconditionedAdam(torch.optim.Optimizer):
             return
         state = self.state[positions]
         if not state:
-            state["step"] = 0
+            state["step"] = torch.zeros((), dtype=torch.float64, device=positions.device)
             state["first"] = torch.zeros_like(positions)
             state["second"] = torch.zeros_like(positions)
-        state["step"] += 1
-        gradient = self._preconditioner.solve_roughly(positions.grad)
+        step = state["step"].add_(1)
+        gradient = self._preconditioner.solve(positions.grad)
         first = state["first"].lerp_(gradient, 1.0 - keep_first)
         second = state["second"].lerp_(gradient.square(), 1.0 - keep_second)
-        unbiased_first = first / (1.0 - keep_first ** state["step"])
-        largest = (second.amax() / (1.0 - keep_second ** state["step"])).sqrt()
-        step = unbiased_first / (largest + 1e-12)
-        positions.sub_(self._preconditioner.solve_roughly(step), alpha=group["lr"])
+        # all on the positions' device, so that a recorded step counts on
+        size = second.amax() / (1.0 - keep_second**step)
+        length = (1.0 / (1.0 - keep_first**step)) / (size.sqrt() + 1e-12)
+        movement = self._preconditioner.solve(first * length.to(first.dtype))
+        positions.sub_(movement * group["lr"])

@@ -70,7 +70,9 @@ class RefineFit:
         self.steps, self.step = settings.steps, 0
         self.start = mesh
         self.adjacency = edge_adjacency(mesh.faces)
-        preconditioner = Preconditioner(mesh.vertices.shape[0], mesh.faces, settings.preconditioning)
+        preconditioner = Preconditioner(
+            mesh.vertices.shape[0], mesh.faces, settings.preconditioning, renderer.engine
+        )
         self.positions = torch.nn.Parameter(mesh.vertices.clone(), requires_grad=not lock_positions)
         self.position_optimiser = PreconditionedAdam(self.positions, preconditioner, settings.learning_rate_positions)
         self.neighbours = Neighbours.of(mesh.faces, mesh.vertices.shape[0])

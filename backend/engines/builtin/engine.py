@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backend.engines.builtin import antialias, cube, hash_grid, interpolate, photometric, rasterize, rays, textures
+from backend.engines.builtin import antialias, cube, hash_grid, interpolate, laplacian, photometric, rasterize, rays, textures
 from backend.engines.builtin.launch import Launcher
 from backend.engines.hash_layout import HashLayout
 from backend.engines.interface import Raster
@@ -60,6 +60,12 @@ class BuiltinEngine:
     def photometric(self, rendered: Tensor, photographs: Tensor, index: Tensor, sizes: Tensor, seed: Tensor) -> Tensor:
         """See `builtin.photometric.photometric`."""
         return photometric.photometric(rendered, photographs, index, sizes, seed, self.launch)
+
+    def solve_laplacian(
+        self, values: Tensor, starts: Tensor, neighbours: Tensor, strength: float, least: float, iterations: int
+    ) -> Tensor:
+        """See `builtin.laplacian.solve_laplacian`."""
+        return laplacian.solve_laplacian(values, starts, neighbours, strength, least, iterations, self.launch)
 
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> rays.BuiltinRayMesh:
         """See `builtin.rays.BuiltinRayMesh`."""
