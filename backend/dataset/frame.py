@@ -28,7 +28,6 @@ from backend.dataset.image_file import (
 )
 from backend.dataset.posed import Lens, PosedImage
 
-
 Rows = Callable[[int, int], Tensor]  # (first, last) -> [last - first, W, 4] float32 light
 
 

@@ -139,13 +139,13 @@ def light_of(picture: Picture) -> Tensor:
     """[H, W, 4] float32 linear premultiplied RGBA of a picture, unturned; see `read_image`."""
     # one plane at a time: NumPy is three times slower over channels that lie side by side
     planes = cv2.split(picture.values)
-    *colour, alpha = planes if picture.has_alpha else (*planes, None)
-    if alpha is None:
-        alpha = np.ones(picture.values.shape[:2], np.float32)
-    else:
-        alpha = replace(picture, values=alpha).scaled().clip(0.0, 1.0)
+    colour = list(planes[:-1] if picture.has_alpha else planes)
+    alpha = np.ones(picture.values.shape[:2], np.float32)
     if not picture.linear:
-        colour = [_decoded(plane) * alpha if picture.has_alpha else _decoded(plane) for plane in colour]
+        colour = [_decoded(plane) for plane in colour]
+    if picture.has_alpha:
+        alpha = replace(picture, values=planes[-1]).scaled().clip(0.0, 1.0)
+        colour = colour if picture.linear else [plane * alpha for plane in colour]
     light = cv2.merge([*(colour * 3 if len(colour) == 1 else colour), alpha])
     if picture.linear:
         light = np.nan_to_num(light, nan=0.0, posinf=LARGEST_VALUE).clip(0.0, LARGEST_VALUE)

@@ -13,10 +13,35 @@ from torch import Tensor
 from backend.contract import RequestError, ViewSettings
 from backend.dataset.frame import Frame, read_frame
 from backend.dataset.hull import find_box
+from backend.dataset.image_file import picture_size
 from backend.dataset.normalise import normalise_cameras, similarity_of
 from backend.dataset.posed import PosedImage, listed
 from backend.dataset.transforms import is_transforms, read_transforms
-from backend.dataset.views import Cameras, Dataset, Views
+from backend.dataset.views import Cameras, Dataset, Views, compact
+
+READING = 10**9  # bytes for the photographs that are open at once, at full size
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of posed images before any pixel is read.
+
+    Attributes:
+        train, test: the images fitted and held out.
+        height, width: the canvas that holds the largest of them at full size, in pixels.
+        beyond_white: images may hold light brighter than 1 (EXR, HDR), which no 8-bit form can keep.
+        warnings: what was noticed so far.
+    """
+
+    train: tuple[PosedImage, ...]
+    test: tuple[PosedImage, ...]
+    height: int
+    width: int
+    beyond_white: bool
+    warnings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.train) + len(self.test)
 
 
 @dataclass(frozen=True)
@@ -41,19 +66,40 @@ def load(source: Path, settings: ViewSettings, threads: int = 4) -> Dataset:
     Raises:
         RequestError: whatever is wrong with the source, with names and what to do.
     """
+    return read_source(find_source(source, settings.holdout), settings, threads)
+
+
+def find_source(source: Path, holdout: int) -> Source:
+    """What a folder holds, from its camera file and its images' heads; see `load`."""
     posed, warnings = _import(source)
-    train, test = _split(posed, settings.holdout)
+    train, test = _split(posed, holdout)
     if len(train) < 2:
         raise RequestError(
             f"{source}: it has {len(train)} view{'' if len(train) == 1 else 's'} to fit; expected 2 or more (24 and up work well)",
             hint="add views from other sides, or hold out fewer (views.holdout)",
             code="too-few-views",
         )
-    loaded = _read(train + test, settings.resolution, threads)
-    warnings = warnings + loaded.warnings
-    fitted = loaded.views.select(torch.arange(len(train)))
-    masks = fitted.images[..., 3]
-    _refuse_empty_masks(fitted)
+    sizes = [picture_size(image.image) or image.lens.size or (1, 1) for image in (*train, *test)]
+    width, height = (max(size[axis] for size in sizes) for axis in range(2))
+    bright = any(image.image.suffix.lower() in (".exr", ".hdr") for image in (*train, *test))
+    return Source(tuple(train), tuple(test), height, width, bright, tuple(warnings))
+
+
+def read_source(source: Source, settings: ViewSettings, threads: int = 4, compactly: bool = False) -> Dataset:
+    """Read what was found, each image straight to the resolution asked for; see `load`.
+
+    Args:
+        source: what `find_source` found.
+        settings: resolution and box.
+        threads: images read at once, as far as memory allows.
+        compactly: keep the images in 8 bits a channel (`views.compact`).
+    """
+    loaded = _read((*source.train, *source.test), settings.resolution, _affordable(source, threads), compactly)
+    warnings = [*source.warnings, *loaded.warnings]
+    count = len(source.train)
+    fitted = loaded.views.span(0, count)
+    masks = fitted.masks()
+    _refuse_empty_masks(fitted.names, masks)
     if settings.box == "auto":
         box = find_box(fitted.cameras, masks, fitted.names)
         low, high = box.low, box.high
@@ -64,10 +110,9 @@ def load(source: Path, settings: ViewSettings, threads: int = 4) -> Dataset:
         low, high = torch.tensor(settings.box[:3]), torch.tensor(settings.box[3:])
     similarity = similarity_of(low, high)
     everything = replace(loaded.views, cameras=normalise_cameras(loaded.views.cameras, similarity))
-    count = len(train)
     return Dataset(
-        train=everything.select(torch.arange(count)),
-        test=everything.select(torch.arange(count, count + len(test))) if test else None,
+        train=everything.span(0, count),
+        test=everything.span(count, len(source)) if source.test else None,
         similarity=similarity,
         warnings=tuple(warnings),
     )
@@ -99,16 +144,17 @@ def _split(posed: Sequence[PosedImage], holdout: int) -> tuple[list[PosedImage],
     return [i for n, i in enumerate(posed) if n not in apart], [posed[n] for n in apart]
 
 
-def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded:
+def _read(posed: Sequence[PosedImage], resolution: int, threads: int, compactly: bool) -> _Loaded:
     """All frames at the asked resolution on one canvas; what fails is collected, so that one message names every file."""
 
     def attempt(image: PosedImage) -> Frame | RequestError:
         try:
-            return read_frame(image, resolution)
+            frame = read_frame(image, resolution)
         except RequestError as error:
             return error
+        return replace(frame, rgba=compact(frame.rgba)) if compactly else frame
 
-    with ThreadPoolExecutor(_affordable(posed, threads)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         results = list(pool.map(attempt, posed))
     failures = {image.name: result for image, result in zip(posed, results) if isinstance(result, RequestError)}
     if failures:
@@ -116,28 +162,31 @@ def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded
         more = f"; other frames cannot be used either: {listed(list(failures)[1:])}" if others else ""
         raise RequestError(first.message + more, hint=first.hint, code=first.code)
     frames = [result for result in results if isinstance(result, Frame)]
+    del results
     _refuse_maskless(posed, frames)
-    height, width = max(f.rgba.shape[0] for f in frames), max(f.rgba.shape[1] for f in frames)
-    images = torch.zeros(len(frames), height, width, 4, dtype=torch.float16)
-    for canvas, frame in zip(images, frames):
-        canvas[: frame.rgba.shape[0], : frame.rgba.shape[1]] = frame.rgba
-    poses = torch.tensor([image.camera_to_world.tolist() for image in posed], dtype=torch.float32)
-    intrinsics = torch.tensor([frame.intrinsics for frame in frames], dtype=torch.float32)
-    sizes = torch.tensor([frame.rgba.shape[:2] for frame in frames], dtype=torch.int64)
     names = tuple(image.name for image in posed)
     notes: dict[str, list[str]] = {}
     for frame, name in zip(frames, names):
         for note in frame.notes:
             notes.setdefault(note, []).append(name)
+    poses = torch.tensor([image.camera_to_world.tolist() for image in posed], dtype=torch.float32)
+    intrinsics = torch.tensor([frame.intrinsics for frame in frames], dtype=torch.float32)
+    sizes = torch.tensor([frame.rgba.shape[:2] for frame in frames], dtype=torch.int64)
+    height, width = sizes.amax(0).tolist()
+    images = torch.zeros(len(frames), height, width, 4, dtype=frames[0].rgba.dtype)
+    frames.reverse()
+    for canvas in images:  # each frame's memory goes as its place on the canvas is first written to
+        rgba = frames.pop().rgba
+        canvas[: rgba.shape[0], : rgba.shape[1]] = rgba
     return _Loaded(
         Views(names, Cameras(poses, intrinsics, sizes), images), [f"{n}: {listed(who)}" for n, who in notes.items()]
     )
 
 
-def _affordable(posed: Sequence[PosedImage], threads: int) -> int:
-    """So many of the threads that the photographs open at once stay below about a gigabyte, at 48 bytes a pixel."""
-    largest = max((image.lens.size[0] * image.lens.size[1] for image in posed if image.lens.size), default=1 << 20)
-    return max(1, min(threads, 10**9 // (48 * largest)))
+def _affordable(source: Source, threads: int) -> int:
+    """So many of the threads that the photographs open at once fit into `READING`."""
+    one = (40 if source.beyond_white else 14) * source.height * source.width
+    return max(1, min(threads, READING // one))
 
 
 def _refuse_maskless(posed: Sequence[PosedImage], frames: Sequence[Frame]) -> None:
@@ -153,12 +202,12 @@ def _refuse_maskless(posed: Sequence[PosedImage], frames: Sequence[Frame]) -> No
     )
 
 
-def _refuse_empty_masks(views: Views) -> None:
-    covered: Tensor = (views.images[..., 3] > 0.5).flatten(1).any(dim=1)
+def _refuse_empty_masks(names: Sequence[str], masks: Tensor) -> None:
+    covered: Tensor = (masks > 0.5).flatten(1).any(dim=1)
     if not covered.all():
-        names = [name for name, seen in zip(views.names, covered.tolist()) if not seen]
+        empty = [name for name, seen in zip(names, covered.tolist()) if not seen]
         raise RequestError(
-            f"masks that show nothing: {listed(names)}",
+            f"masks that show nothing: {listed(empty)}",
             hint="white marks the object: check that masks are not inverted, or take these frames out",
             code="mask-empty",
         )
