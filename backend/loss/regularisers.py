@@ -8,22 +8,28 @@ from torch import Tensor
 from backend.material.channels import MaterialSample
 
 
-def material_smoothness(here: MaterialSample, near: MaterialSample) -> tuple[Tensor, Tensor]:
+def material_smoothness(
+    here: MaterialSample, near: MaterialSample, real: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Mean absolute difference of the material at points and at jittered ones.
 
+    Args:
+        here, near: N points each.
+        real: [N, 1] bool which points count, or None for all.
+
     Returns:
-        Two scalars: of base colour, and of roughness and metallic together. Gradients reach both samples.
+        Two scalars: of base colour, and of roughness and metallic together; 0 where no point counts. Gradients reach both samples.
     """
-    color = (here.base_color - near.base_color).abs().mean()
-    surface = (here.roughness - near.roughness).abs().mean() + (here.metallic - near.metallic).abs().mean()
+    color = mean_of((here.base_color - near.base_color).abs(), real)
+    surface = mean_of((here.roughness - near.roughness).abs(), real) + mean_of((here.metallic - near.metallic).abs(), real)
     return color, surface
 
 
-def total_variation(texture: Tensor) -> Tensor:
-    """Mean absolute difference of neighbouring texels, texture [H, W, C]. Gradients reach it."""
-    rows = (texture[1:] - texture[:-1]).abs().mean()
-    columns = (texture[:, 1:] - texture[:, :-1]).abs().mean()
-    return rows + columns
+def mean_of(values: Tensor, real: Tensor | None = None) -> Tensor:
+    """Mean of values [N, C] over the rows in `real` ([N, 1] bool, None for all); 0 where there is none."""
+    if real is None:
+        return values.sum() / max(1, values.numel())
+    return (values * real).sum() / (real.sum().clamp(min=1) * values.shape[1])
 
 
 def light_whiteness(texels: Tensor) -> Tensor:
@@ -31,9 +37,9 @@ def light_whiteness(texels: Tensor) -> Tensor:
     return (texels - texels.mean(-1, keepdim=True)).abs().mean()
 
 
-def normal_uprightness(normal: Tensor) -> Tensor:
-    """Mean of 1 - z of tangent-space normals [N, 3]: a normal map has to pay for its tilt."""
-    return (1.0 - normal[..., 2]).mean()
+def normal_uprightness(normal: Tensor, real: Tensor | None = None) -> Tensor:
+    """Mean of 1 - z of tangent-space normals [N, 3]: a normal map has to pay for its tilt. `real` as in `mean_of`."""
+    return mean_of(1.0 - normal[:, 2:], real)
 
 
 def gain_mean(log_gains: Tensor) -> Tensor:

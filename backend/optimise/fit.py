@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -43,8 +44,6 @@ def run(fit: Fit, on_step: Callable[[Fit, Mapping[str, Tensor]], bool]) -> bool:
     return True
 
 
-def weighted(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The sum of the terms times their weights; each term must have a weight (KeyError otherwise)."""
-    return sum(
-        (weights[name] * term for name, term in terms.items() if weights[name]), start=next(iter(terms.values())) * 0.0
-    )
+def weighted(terms: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Tensor:
+    """The sum of the terms times their weights; a term without a weight is left out."""
+    return torch.stack([weights[name] * term for name, term in terms.items() if name in weights]).sum()

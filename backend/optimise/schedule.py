@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
 
 def ramp(step: int, start: int, length: int) -> float:
     """0 before `start`, rising linearly to 1 over `length` steps."""
@@ -14,3 +19,26 @@ def falling(first: float, last: float, fraction: float) -> float:
 def exponential(fraction: float, end: float) -> float:
     """A learning rate's factor: 1 at fraction 0, `end` at fraction 1, geometric between."""
     return float(end ** min(1.0, max(0.0, fraction)))
+
+
+class Timetable:
+    """The numbers that change with the step, worked out beforehand and kept on the device, where a recorded step looks them up.
+
+    Args:
+        columns: name -> value at a step.
+        steps: how many there are.
+        device: where.
+
+    Attributes:
+        names: of the columns that are not zero throughout.
+    """
+
+    def __init__(self, columns: Mapping[str, Callable[[int], float]], steps: int, device: torch.device) -> None:
+        rows = torch.tensor([[value(step) for value in columns.values()] for step in range(max(1, steps))])
+        used = rows.any(0)
+        self.names = tuple(name for name, kept in zip(columns, used.tolist(), strict=True) if kept)
+        self._rows = rows[:, used].to(device)
+
+    def at(self, clock: Tensor) -> dict[str, Tensor]:
+        """The row of the step in `clock` ([1] int64 on the device): scalars by name."""
+        return dict(zip(self.names, self._rows.index_select(0, clock)[0].unbind(), strict=True))

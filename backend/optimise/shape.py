@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,21 +15,23 @@ from backend.geometry.mesh import Mesh
 from backend.geometry.normals import vertex_normals
 from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import photometric
-from backend.loss.regularisers import light_whiteness, material_smoothness
+from backend.loss.regularisers import material_smoothness
 from backend.material.channels import MaterialSample
 from backend.material.field import MaterialField
+from backend.optimise.adam import FINAL_RATE, adam, set_rates
 from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
 from backend.optimise.phases import phases
 from backend.optimise.pyramid import halved
-from backend.optimise.sampling import batch, generator
-from backend.optimise.schedule import exponential, falling, ramp
+from backend.optimise.recorded import Recorded, Tally
+from backend.optimise.room import Room
+from backend.optimise.sampling import batches, digest, generator
+from backend.optimise.schedule import Timetable, exponential, falling, ramp
 from backend.render.renderer import Frame, Pixels, Renderer, Surface
 
 JITTER = 0.01  # how far the smoothness term looks, in the normalised box
 SMOOTHNESS_POINTS = 16384  # at how many points of a step it looks: the mean needs no more
 DISTANCE_STEP = 0.1  # Adam's step of the signed distance, in cells
-FINAL_RATE = 0.1  # what the learning rates have fallen to at the end
 
 
 class ShapeFit:
@@ -54,8 +56,14 @@ class ShapeFit:
     ) -> None:
         """Views and hull ([R, R, R] inside-ness in [0, 1] over [-half_extent, half_extent]^3) on the run's device."""
         self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
-        self.light = light
-        self.delayed = DelayedLight(light, light_settings.prefilter_every, light_settings.lock)
+        self.light, device = light, views.images.device
+        self.delayed = DelayedLight(
+            light,
+            light_settings.prefilter_every,
+            light_settings.lock,
+            settings.learning_rate,
+            settings.weights.light_whiteness,
+        )
         self.steps, self.step = settings.steps, 0
         self.phases = phases(settings, views)
         self.phase = -1
@@ -63,62 +71,81 @@ class ShapeFit:
         self.grid = SignedDistanceGrid.from_field(hull, self.phases[0].cells, settings.method, half_extent)
         layout = hash_layout(settings.hash_levels, log2_size=settings.hash_log2_size)
         start = generator(seed, "field", 0)
-        self.field = MaterialField(renderer.engine, layout, generator=start).to(views.images.device)
-        self.material_optimiser = torch.optim.Adam(
-            [
-                {"params": self.field.parameters(), "rate": settings.learning_rate},
-                {"params": list(light.parameters()), "rate": settings.learning_rate * self.delayed.every},
-            ],
-            lr=settings.learning_rate,
-            betas=(0.9, 0.99),
-            eps=1e-15,
-            fused=True,
+        self.field = MaterialField(renderer.engine, layout, generator=start).to(device)
+        self.material_optimiser = adam(
+            [{"params": self.field.parameters(), "rate": settings.learning_rate}], device, eps=1e-15
         )
+        self.timetable = Timetable(self._columns(), settings.steps, device)
+        self.order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name).to(device)
+        self.clock = torch.zeros(1, dtype=torch.int64, device=device)
+        self.jitter = torch.zeros(SMOOTHNESS_POINTS, 3, device=device)
+        self.random = torch.Generator(device)
+        self.room, self.tally = Room(device, settings.method == "flexicubes"), Tally()
+        self.recorded = Recorded(self._step, device)
         self._enter(0)
 
     def advance(self) -> Mapping[str, Tensor]:
         """One step; see `Fit`."""
         while self.phase + 1 < len(self.phases) and self.step >= self.phases[self.phase + 1].first:
             self._enter(self.phase + 1)
-        device = self.views.images.device
-        index = batch(len(self.views), self.settings.views_per_step, self.step, self.seed, self.name).to(device)
-        cameras = self.scaled.cameras.select(index)
-        surface, regularity = self._extract()
-        light = self.delayed.prefiltered()
-        frame = self.renderer.render(surface, self.material, light, cameras, self.scaled.canvas)
+        self._look_back()
+        self.clock.fill_(self.step)
+        self.jitter.normal_(generator=self.random.manual_seed(digest(self.seed, self.name, self.step)))
+        terms = self.recorded()
+        self.tally.post(self.counts)
+        self.delayed.after_step(self.step, self.factor)
+        return terms
 
-        random = generator(self.seed, self.name, self.step, device)
-        seed = torch.tensor([self.step], dtype=torch.int32, device=device)
-        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, seed)
+    def _step(self) -> dict[str, Tensor]:
+        """The step in `clock`; recordable once the room is known."""
+        index, now = self.order.index_select(0, self.clock)[0], self.timetable.at(self.clock)
+        surface, regularity = self._extract()
+        cameras, canvas = self.scaled.cameras.select(index), self.scaled.canvas
+        frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
+        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self.clock.int())
         absolute = self.settings.method == "flexicubes"
         terms = {
             "color": compared.color,
             "mask": compared.mask_absolute if absolute else compared.mask_squared,
             "sdf_sign": self.grid.sign_changes_loss(),
-            "material_smoothness": self._smoothness(frame, random),
-            "light_whiteness": light_whiteness(self.light.texels())
-            if self.delayed.due(self.step)
-            else frame.image.new_zeros(()),
+            "material_smoothness": self._smoothness(frame),
             "surface_spread": regularity,
         }
-        self._descend(weighted(terms, self._weights()))
-        return {name: term.detach() for name, term in terms.items()} | {"psnr": compared.psnr}
+        self.geometry_optimiser.zero_grad(set_to_none=True)
+        self.material_optimiser.zero_grad(set_to_none=True)
+        weighted(terms, now).backward()
+        for optimiser in (self.geometry_optimiser, self.material_optimiser):
+            set_rates(optimiser, now["rate"])
+            optimiser.step()
+        self.counts = torch.cat((self._surface_counts, frame.pixels.covered[None]))
+        self.factor = now["rate"]
+        told = {name: term.detach() for name, term in terms.items()}
+        return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
 
     def surface(self) -> Surface:
         """The present surface, as the renderer draws it."""
-        return self._extract()[0]
+        with torch.no_grad():
+            return self._extract(fixed=False)[0]
 
-    def _extract(self) -> tuple[Surface, Tensor]:
-        """The present surface, and FlexiCubes' spread. A surface that vanished is put back first."""
+    def _extract(self, fixed: bool = True) -> tuple[Surface, Tensor]:
+        """The present surface, and FlexiCubes' spread; of the room's size where `fixed`."""
         extracted = self.grid.surface()
-        if extracted.is_empty:
+        faces = extracted.faces
+        self._surface_counts = torch.tensor([extracted.vertices.shape[0], faces.shape[0]], device=faces.device)
+        normals = vertex_normals(extracted.vertices, faces)
+        return Surface(extracted.vertices, faces, normals, edge_adjacency(faces)), extracted.regularity
+
+    def _look_back(self) -> None:
+        """What earlier steps counted: a surface that vanished is put back, and one that outgrows its room gets more."""
+        counts = self.tally.latest()
+        if counts is None:
+            return
+        if counts[1] == 0:
             self.grid.reseed()
             self.reseeded += 1
             self._geometry_optimiser()
-            extracted = self.grid.surface()
-        faces = extracted.faces
-        normals = vertex_normals(extracted.vertices, faces)
-        return Surface(extracted.vertices, faces, normals, edge_adjacency(faces)), extracted.regularity
+        elif self.room.take(counts):
+            self.recorded.forget()
 
     def mesh(self) -> Mesh:
         """The present surface as a mesh, detached, without the extra vertices that fitting wants."""
@@ -166,43 +193,32 @@ class ShapeFit:
         self._geometry_optimiser()
 
     def _geometry_optimiser(self) -> None:
+        """Begin anew: the grid, or its values, were replaced."""
         groups = [{"params": [self.grid.sdf], "rate": DISTANCE_STEP}]
         others = [p for p in self.grid.parameters() if p is not self.grid.sdf]
         groups.append({"params": others, "rate": self.settings.learning_rate})
-        self.geometry_optimiser = torch.optim.Adam(groups, lr=DISTANCE_STEP, betas=(0.9, 0.99), fused=True)
+        self.geometry_optimiser = adam(groups, self.grid.sdf.device, eps=1e-8)
+        self.room.clear()
+        self.tally.clear()
+        self.recorded.forget()
 
-    def _descend(self, loss: Tensor) -> None:
-        factor = exponential(self.step / self.steps, FINAL_RATE)
-        for optimiser in (self.geometry_optimiser, self.material_optimiser):
-            for group in optimiser.param_groups:
-                group["lr"] = group["rate"] * factor
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.delayed.hand_back(self.step)
-        self.geometry_optimiser.step()
-        self.material_optimiser.step()
-
-    def _smoothness(self, frame: Frame, random: torch.Generator) -> Tensor:
-        points = frame.pixels.position.detach()
-        sample = frame.sample
-        if points.shape[0] > SMOOTHNESS_POINTS:
-            stride = -(-points.shape[0] // SMOOTHNESS_POINTS)
-            points = points[::stride]
-            sample = MaterialSample(sample.base_color[::stride], sample.roughness[::stride], sample.metallic[::stride])
-        near = points + JITTER * torch.randn(points.shape, generator=random, device=points.device)
-        if points.shape[0] == 0:
-            return points.sum()
-        color, rest = material_smoothness(sample, self.field(near))
+    def _smoothness(self, frame: Frame) -> Tensor:
+        pixels, sample = frame.pixels, frame.sample
+        stride = max(1, -(-pixels.position.shape[0] // SMOOTHNESS_POINTS))
+        points = pixels.position[::stride].detach()
+        some = MaterialSample(sample.base_color[::stride], sample.roughness[::stride], sample.metallic[::stride])
+        near = self.field(points + JITTER * self.jitter[: points.shape[0]])
+        color, rest = material_smoothness(some, near, None if pixels.real is None else pixels.real[::stride])
         return color + rest
 
-    def _weights(self) -> dict[str, float]:
-        weights = self.settings.weights
-        fraction = self.step / self.steps
+    def _columns(self) -> dict[str, Callable[[int], float]]:
+        """The weights of the terms, by step, and what the learning rates have fallen to."""
+        weights, steps = self.settings.weights, self.steps
         return {
-            "color": weights.color,
-            "mask": weights.mask,
-            "sdf_sign": falling(weights.sdf_sign_start, weights.sdf_sign_end, 4.0 * fraction),
-            "material_smoothness": weights.material_smoothness * ramp(self.step, 0, weights.smoothness_ramp),
-            "light_whiteness": weights.light_whiteness,
-            "surface_spread": weights.surface_spread,
+            "color": lambda _: weights.color,
+            "mask": lambda _: weights.mask,
+            "sdf_sign": lambda step: falling(weights.sdf_sign_start, weights.sdf_sign_end, 4.0 * step / steps),
+            "material_smoothness": lambda step: weights.material_smoothness * ramp(step, 0, weights.smoothness_ramp),
+            "surface_spread": lambda _: weights.surface_spread,
+            "rate": lambda step: exponential(step / steps, FINAL_RATE),
         }

@@ -48,6 +48,7 @@ class Pixels:
     Attributes:
         index: [M] int64 into the flattened [B * H * W], which is B * H * W for a blank row.
         covered: [] int64 how many pixels are covered, which may be more than M; the blank rows come last.
+        real: [M, 1] bool which rows are not blank, or None where all are real.
         image: [M] int64 which of the B images.
         position: [M, 3].
         normal: [M, 3] smooth normal as interpolated, not quite of unit length (MikkTSpace wants it so).
@@ -58,6 +59,7 @@ class Pixels:
 
     index: Tensor
     covered: Tensor
+    real: Tensor | None
     image: Tensor
     position: Tensor
     normal: Tensor
@@ -174,6 +176,7 @@ def covered_pixels(
     return Pixels(
         index=index,
         covered=covered,
+        real=None if capacity is None else (index < total)[:, None],
         image=image,
         position=position,
         normal=normal,

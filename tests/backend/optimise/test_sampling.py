@@ -1,6 +1,6 @@
 import torch
 
-from backend.optimise.sampling import batch, generator
+from backend.optimise.sampling import batches, generator
 
 
 def draw(*key):
@@ -23,14 +23,16 @@ def test_a_draw_depends_on_seed_stage_and_step_alone():
 
 
 def test_every_view_comes_once_an_epoch_in_a_fresh_order():
-    def epoch(number, count, size, seed=0):
-        steps = count // size
-        return torch.cat([batch(count, size, number * steps + k, seed, "shape") for k in range(steps)])
+    def epochs(number, count, size, seed=0):
+        drawn = batches(count, size, number * (count // size), seed, "shape")
+        return drawn.view(number, -1)
 
-    for number in range(3):
-        assert epoch(number, 12, 3).sort().values.tolist() == list(range(12))
-    assert not torch.equal(epoch(0, 12, 3), epoch(1, 12, 3))
-    assert not torch.equal(epoch(0, 12, 3), epoch(0, 12, 3, seed=1))
-    some = torch.cat([epoch(number, 7, 3) for number in range(20)])  # 6 of 7: who is left out changes
-    assert all(len(epoch(number, 7, 3).unique()) == 6 for number in range(20)) and len(some.unique()) == 7
-    assert batch(3, 8, 5, 0, "shape").sort().values.tolist() == [0, 1, 2]
+    for epoch in epochs(3, 12, 3):
+        assert epoch.sort().values.tolist() == list(range(12))
+    first, second = epochs(2, 12, 3)
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, epochs(1, 12, 3, seed=1)[0])
+    some = epochs(20, 7, 3)  # 6 of 7: who is left out changes
+    assert all(len(epoch.unique()) == 6 for epoch in some) and len(some.unique()) == 7
+    assert batches(3, 8, 5, 0, "shape").sort(1).values.tolist() == [[0, 1, 2]] * 5
+    assert torch.equal(batches(7, 3, 3, 0, "shape"), batches(7, 3, 20, 0, "shape")[:3])  # a longer run begins the same
