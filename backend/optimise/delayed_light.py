@@ -6,68 +6,89 @@ import torch
 from torch import Tensor
 
 from backend.light.environment import EnvironmentLight, PrefilteredLight
+from backend.loss.regularisers import light_whiteness
+from backend.optimise.adam import adam, set_rates
+from backend.optimise.recorded import Recorded
 
 
 class DelayedLight:
     """A light that is prefiltered once for several steps, and fitted with the mean of their gradients.
 
-    The prefilter costs as much as the rest of a step, and the light can do with fewer, larger steps than shape and materials: its learning
-    rate is to be multiplied by `every`.
+    The prefilter costs as much as the rest of a step, and the light can do with fewer, larger steps than shape and materials: it takes one
+    step for `every` of theirs, with a learning rate as many times larger.
 
     Args:
-        light: what is prefiltered.
+        light: what is fitted.
         every: steps between two prefilterings, 1 for each step.
         locked: the light has no gradient and is prefiltered once.
+        rate: Adam's step in one step of the fit.
+        whiteness: weight of `light_whiteness` in the light's own loss.
+
+    Attributes:
+        shown: the prefiltered light as the steps see it: tensors that stay where they are, leaves that gather the gradients.
+        whiteness: the term as it was when the light last moved.
     """
 
-    def __init__(self, light: EnvironmentLight, every: int, locked: bool) -> None:
+    def __init__(self, light: EnvironmentLight, every: int, locked: bool, rate: float, whiteness: float) -> None:
         self.light, self.every, self.locked = light, every, locked
+        self._weight = whiteness
+        device = light.log_texels.device
         if locked:
             light.requires_grad_(False)
-        self._source: PrefilteredLight | None = None  # joined to the light's parameter
-        self._shown: PrefilteredLight | None = None  # what the steps see
-        self._carried: list[Tensor] = []
+        with torch.no_grad():
+            first = light.prefiltered()
+            self.whiteness = light_whiteness(light.texels())
+        leaves = [tensor.detach().clone().requires_grad_(not locked) for tensor in _tensors(first)]
+        if not locked:
+            for leaf in leaves:
+                leaf.grad = torch.zeros_like(leaf)
+        self.shown = PrefilteredLight(leaves[0], tuple(leaves[1:]), first.roughness)
+        self._factor = torch.ones((), device=device)
+        self._optimiser = adam([{"params": [light.log_texels], "rate": rate * every}], device, eps=1e-15)
+        self._move = Recorded(self._moved, device)
 
-    def prefiltered(self) -> PrefilteredLight:
-        """The light as this step sees it."""
-        if self._shown is None:
-            self._source = self.light.prefiltered()
-            leaves = [tensor.detach().requires_grad_(not self.locked) for tensor in _tensors(self._source)]
-            for leaf, gradient in zip(leaves, self._carried, strict=False):
-                leaf.grad = gradient.clone()
-            self._carried = []
-            self._shown = PrefilteredLight(leaves[0], tuple(leaves[1:]), self._source.roughness)
-        return self._shown
+    def after_step(self, step: int, factor: Tensor) -> None:
+        """Move the light if it is due after this step; `factor` is what the learning rates have fallen to."""
+        if not self.locked and (step + 1) % self.every == 0:
+            self._factor.copy_(factor)
+            self._move()
 
-    def due(self, step: int) -> bool:
-        """Whether the light moves at the end of this step."""
-        return not self.locked and (step + 1) % self.every == 0
+    def _moved(self) -> dict[str, Tensor]:
+        """One step of the light, and what it looks like prefiltered; recordable."""
+        texels = self.light.log_texels
+        self._optimiser.zero_grad(set_to_none=True)
+        source, leaves = _tensors(self.light.prefiltered()), _tensors(self.shown)
+        whiteness = light_whiteness(self.light.texels())
+        gradients = [leaf.grad / self.every for leaf in leaves if leaf.grad is not None]
+        torch.autograd.backward([*source, self._weight * whiteness], [*gradients, torch.ones_like(whiteness)], inputs=[texels])
+        set_rates(self._optimiser, self._factor)
+        self._optimiser.step()
+        with torch.no_grad():
+            self.whiteness.copy_(whiteness)
+            for leaf, fresh in zip(leaves, _tensors(self.light.prefiltered()), strict=True):
+                leaf.copy_(fresh)
+                assert leaf.grad is not None
+                leaf.grad.zero_()
+        return {}
 
-    def hand_back(self, step: int) -> None:
-        """After a step's backward pass: where the light is due, give its parameter the mean gradient and forget what was prefiltered."""
-        if not self.due(step):
-            return
-        assert self._source is not None
-        assert self._shown is not None
-        pairs = [
-            (a, b.grad / self.every)
-            for a, b in zip(_tensors(self._source), _tensors(self._shown))
-            if b.grad is not None
-        ]
-        if pairs:
-            torch.autograd.backward([a for a, _ in pairs], [b for _, b in pairs])
-        self._source = self._shown = None
+    def state(self) -> dict[str, object]:
+        """The optimiser's, and the gradients gathered since the light last moved; the prefiltered light itself follows from the light."""
+        gathered = [leaf.grad.clone() for leaf in _tensors(self.shown) if leaf.grad is not None]
+        return {"gathered": gathered, "optimiser": self._optimiser.state_dict(), "whiteness": self.whiteness.clone()}
 
-    def state(self) -> list[Tensor]:
-        """The gradients gathered since the light last moved; the prefiltered light itself follows from the light."""
-        if self._shown is None:
-            return [gradient.clone() for gradient in self._carried]
-        return [torch.zeros_like(t) if t.grad is None else t.grad.clone() for t in _tensors(self._shown)]
-
-    def restore(self, gradients: Sequence[Tensor]) -> None:
+    def restore(self, state: dict[str, object]) -> None:
         """Take up what `state` gave, after the light itself was restored."""
-        self._source = self._shown = None
-        self._carried = list(gradients)
+        gathered = state["gathered"]
+        assert isinstance(gathered, Sequence)
+        self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+        self._move.forget()
+        with torch.no_grad():
+            self.whiteness.copy_(state["whiteness"])  # type: ignore[arg-type]
+            for leaf, fresh in zip(_tensors(self.shown), _tensors(self.light.prefiltered()), strict=True):
+                leaf.copy_(fresh)
+            for leaf, gradient in zip(_tensors(self.shown), gathered, strict=False):
+                assert leaf.grad is not None
+                leaf.grad.copy_(gradient)
 
 
 def _tensors(light: PrefilteredLight) -> list[Tensor]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from backend.dataset.views import Cameras, Views, compact
+from backend.dataset.views import Cameras, Views
 
 _AT_ONCE = 8  # images
 
@@ -23,6 +23,6 @@ def halved(views: Views, times: int) -> Views:
     for index in torch.arange(len(views)).split(_AT_ONCE):  # as floats all of them would be twice the memory again
         images = F.pad(views.select(index).images.permute(0, 3, 1, 2).float(), padding)
         means = F.avg_pool2d(images, factor).permute(0, 2, 3, 1)
-        small[index[0] : index[-1] + 1] = compact(means) if small.dtype == torch.uint8 else means.to(small)
+        small[index[0] : index[-1] + 1] = means
     sizes = torch.div(views.cameras.sizes, factor, rounding_mode="floor")
     return Views(views.names, Cameras(views.cameras.camera_to_world, views.cameras.intrinsics / factor, sizes), small)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,27 +15,27 @@ from backend.geometry.laplacian import Neighbours, Preconditioner, laplacian_los
 from backend.geometry.mesh import Mesh
 from backend.geometry.normals import vertex_normals
 from backend.geometry.preconditioned import PreconditionedAdam
-from backend.geometry.tangents import tangents
+from backend.geometry.tangents import TangentFrames
 from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import photometric
-from backend.loss.regularisers import gain_mean, light_whiteness, material_smoothness, normal_uprightness
+from backend.loss.regularisers import gain_mean, material_smoothness, normal_uprightness
 from backend.material.channels import MaterialSample
 from backend.material.textures import MaterialTextures
+from backend.optimise.adam import FINAL_RATE, adam, set_rates
 from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
-from backend.optimise.sampling import batch, generator
-from backend.optimise.schedule import exponential, ramp
+from backend.optimise.recorded import Recorded, Tally
+from backend.optimise.room import Room
+from backend.optimise.sampling import batches, digest
+from backend.optimise.schedule import Timetable, exponential, ramp
 from backend.render.renderer import Frame, Pixels, Renderer, Surface
 
-FINAL_RATE = 0.1  # what the learning rates have fallen to at the end
 TANGENTS_EVERY = 25  # steps between two computations of the tangent frames, which move far less than the positions do
 JITTER_TEXELS = 1.5  # how far the smoothness terms look
+SMOOTHNESS_POINTS = 65536  # at how many points of a step they look: the mean needs no more
 SHARPNESS = 1.0  # mip levels finer than a pixel's footprint wants: the fit fixes every texel, not only blocks of them
-TEXTURE_STARTS = (
-    0.0,
-    0.2,
-    0.45,
-)  # part of the steps after which the textures have a quarter, half and all of their side
+# part of the steps after which the textures have a quarter, half and all of their side
+TEXTURE_STARTS = (0.0, 0.2, 0.45)
 SMALLEST_TEXTURE = 64
 
 
@@ -63,10 +63,16 @@ class RefineFit:
         Leave it out where `textures` already hold detail that is to be kept.
         """
         self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
-        self.light, self.size = light, max(textures.size)
+        self.light, self.size, device = light, max(textures.size), mesh.vertices.device
         self.coarse_to_fine = coarse_to_fine
         self.lock_positions = lock_positions
-        self.delayed = DelayedLight(light, light_settings.prefilter_every, light_settings.lock)
+        self.delayed = DelayedLight(
+            light,
+            light_settings.prefilter_every,
+            light_settings.lock,
+            settings.learning_rate_light,
+            settings.weights.light_whiteness,
+        )
         self.steps, self.step = settings.steps, 0
         self.start = mesh
         self.adjacency = edge_adjacency(mesh.faces)
@@ -74,65 +80,81 @@ class RefineFit:
             mesh.vertices.shape[0], mesh.faces, settings.preconditioning, renderer.engine
         )
         self.positions = torch.nn.Parameter(mesh.vertices.clone(), requires_grad=not lock_positions)
-        self.position_optimiser = PreconditionedAdam(self.positions, preconditioner, settings.learning_rate_positions)
+        rate = settings.learning_rate_positions
+        self.position_optimiser = PreconditionedAdam(self.positions, preconditioner, rate)
         self.neighbours = Neighbours.of(mesh.faces, mesh.vertices.shape[0])
-        self.log_gains = torch.nn.Parameter(torch.zeros(len(views), 3, device=mesh.vertices.device))
-        self.frames = tangents(mesh, vertex_normals(mesh.vertices, mesh.faces))
+        self.log_gains = torch.nn.Parameter(torch.zeros(len(views), 3, device=device))
+        self.tangents = TangentFrames.of(mesh)
+        self.frames = self.tangents.at(mesh.vertices, vertex_normals(mesh.vertices, mesh.faces))
+        self.timetable = Timetable(self._columns(), settings.steps, device)
+        self.order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name).to(device)
+        self.clock = torch.zeros(1, dtype=torch.int64, device=device)
+        self.jitter = torch.zeros(SMOOTHNESS_POINTS, 2, device=device)
+        self.random = torch.Generator(device)
+        self.room, self.tally = Room(device, surface=False), Tally()
+        self.recorded = Recorded(self._step, device)
         self._take_textures(textures.resized(self._texture_size()) if coarse_to_fine else textures)
 
     def advance(self) -> Mapping[str, Tensor]:
         """One step; see `Fit`."""
-        device = self.views.images.device
         if max(self.textures.size) != self._texture_size():
             self._take_textures(self.textures.resized(self._texture_size()))
-        index = batch(len(self.views), self.settings.views_per_step, self.step, self.seed, self.name).to(device)
-        cameras = self.views.cameras.select(index)
-        surface = self.surface()
-        light = self.delayed.prefiltered()
-        frame = self.renderer.render(surface, self.material, light, cameras, self.views.canvas)
-        image = frame.image
-        if self.settings.exposure:
-            gains = torch.cat([self.log_gains[index].exp(), torch.ones_like(self.log_gains[index, :1])], -1)
-            image = image * gains[:, None, None, :]
+        counts = self.tally.latest()
+        if counts is not None and self.room.take((0, 0, *counts)):
+            self.recorded.forget()
+        if not self.lock_positions and self.step % TANGENTS_EVERY == 0:
+            vertices = self.positions.detach()
+            self.frames.copy_(self.tangents.at(vertices, vertex_normals(vertices, self.start.faces)))
+        self.clock.fill_(self.step)
+        self.jitter.normal_(generator=self.random.manual_seed(digest(self.seed, self.name, self.step)))
+        terms = self.recorded()
+        self.tally.post(self.covered)
+        self.delayed.after_step(self.step, self.factor)
+        return terms
 
-        random = generator(self.seed, self.name, self.step, device)
-        seed = torch.tensor([self.step], dtype=torch.int32, device=device)
-        compared = photometric(self.renderer.engine, image, self.views, index, seed)
-        color_near, rest_near = self._smoothness(frame, random)
-        terms = {
-            "color": compared.color,
-            "mask": compared.mask_squared,
-            "material_smoothness": color_near,
-            "roughness_metallic_smoothness": rest_near,
-            "light_whiteness": light_whiteness(self.light.texels())
-            if self.delayed.due(self.step)
-            else image.new_zeros(()),
-        }
-        if self.settings.weights.normal_smoothness and frame.sample.normal is not None:
-            terms["normal_smoothness"] = normal_uprightness(frame.sample.normal)
-        if self.settings.weights.laplacian:
+    def _step(self) -> dict[str, Tensor]:
+        """The step in `clock`; recordable once the room is known."""
+        index, now = self.order.index_select(0, self.clock)[0], self.timetable.at(self.clock)
+        weights, surface = self.settings.weights, self.surface()
+        cameras, canvas = self.views.cameras.select(index), self.views.canvas
+        frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
+        image, real = frame.image, frame.pixels.real
+        if self.settings.exposure:
+            log_gains = self.log_gains.index_select(0, index)
+            gains = torch.cat([log_gains.exp(), torch.ones_like(log_gains[:, :1])], -1)
+            image = image * gains[:, None, None, :]
+        compared = photometric(self.renderer.engine, image, self.views, index, self.clock.int())
+        terms = {"color": compared.color, "mask": compared.mask_squared, **self._smoothness(frame)}
+        if weights.normal_smoothness and frame.sample.normal is not None:
+            terms["normal_smoothness"] = normal_uprightness(frame.sample.normal, real)
+        if weights.laplacian:
             terms["laplacian"] = laplacian_loss(surface.vertices, self.start.vertices, self.neighbours)
         if self.settings.exposure:
             terms["gain_mean"] = gain_mean(self.log_gains)
-        self._descend(weighted(terms, self._weights()))
-        return {name: term.detach() for name, term in terms.items()} | {"psnr": compared.psnr}
+        self.optimiser.zero_grad(set_to_none=True)
+        self.position_optimiser.zero_grad(set_to_none=True)
+        weighted(terms, now).backward()
+        set_rates(self.optimiser, now["rate"])
+        self.optimiser.step()
+        self.textures.project_()
+        if not self.lock_positions:
+            self.position_optimiser.param_groups[0]["lr"] = self.settings.learning_rate_positions * now["rate"]
+            self.position_optimiser.step()
+        self.covered, self.factor = frame.pixels.covered[None], now["rate"]
+        told = {name: term.detach() for name, term in terms.items()}
+        return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
 
     def surface(self) -> Surface:
         """The mesh as the renderer draws it; gradients reach the positions unless they are locked."""
-        vertices = self.positions
-        normals = vertex_normals(vertices, self.start.faces)
-        if not self.lock_positions and self.step % TANGENTS_EVERY == 0:
-            detached = Mesh(vertices.detach(), self.start.faces, self.start.uvs, self.start.uv_faces)
-            self.frames = tangents(detached, normals.detach())
         return Surface(
-            vertices,
+            self.positions,
             self.start.faces,
-            normals,
+            vertex_normals(self.positions, self.start.faces),
             self.adjacency,
             self.start.uvs,
             self.start.uv_faces,
-            self.frames[0],
-            self.frames[1],
+            self.frames,
+            self.tangents.index,
         )
 
     def mesh(self) -> Mesh:
@@ -156,7 +178,7 @@ class RefineFit:
             "delayed": self.delayed.state(),
             "positions": self.positions.detach().clone(),
             "log_gains": self.log_gains.detach().clone(),
-            "frames": self.frames,
+            "frames": self.frames.clone(),
             "optimiser": self.optimiser.state_dict(),
             "position_optimiser": self.position_optimiser.state_dict(),
         }
@@ -173,9 +195,10 @@ class RefineFit:
         with torch.no_grad():
             self.positions.copy_(state["positions"])
             self.log_gains.copy_(state["log_gains"])
-        self.frames = state["frames"]
+            self.frames.copy_(state["frames"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.position_optimiser.load_state_dict(state["position_optimiser"])
+        self.recorded.forget()
 
     def _texture_size(self) -> int:
         """Side of the textures at the present step."""
@@ -189,52 +212,39 @@ class RefineFit:
         self.textures = textures
         settings = self.settings
         groups = [{"params": list(textures.parameters()), "rate": settings.learning_rate_textures}]
-        if not self.delayed.locked:
-            groups.append(
-                {"params": list(self.light.parameters()), "rate": settings.learning_rate_light * self.delayed.every}
-            )
         if settings.exposure:
             groups.append({"params": [self.log_gains], "rate": settings.learning_rate_light})
-        self.optimiser = torch.optim.Adam(
-            groups, lr=settings.learning_rate_textures, betas=(0.9, 0.99), eps=1e-15, fused=True
-        )
+        self.optimiser = adam(groups, self.log_gains.device, eps=1e-15)
+        self.recorded.forget()
 
-    def _descend(self, loss: Tensor) -> None:
-        factor = exponential(self.step / self.steps, FINAL_RATE)
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["rate"] * factor
-        self.optimiser.zero_grad(set_to_none=True)
-        self.position_optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.delayed.hand_back(self.step)
-        self.optimiser.step()
-        self.textures.project_()
-        if not self.lock_positions:
-            self.position_optimiser.param_groups[0]["lr"] = self.settings.learning_rate_positions * factor
-            self.position_optimiser.step()
+    def _smoothness(self, frame: Frame) -> dict[str, Tensor]:
+        uv, real, weights = frame.pixels.uv, frame.pixels.real, self.settings.weights
+        if uv is None or not (weights.material_smoothness or weights.roughness_metallic_smoothness):
+            return {}
+        stride = max(1, -(-uv.shape[0] // SMOOTHNESS_POINTS))
+        places, sample = uv[::stride].detach(), frame.sample
+        some = MaterialSample(sample.base_color[::stride], sample.roughness[::stride], sample.metallic[::stride])
+        jitter = JITTER_TEXELS / max(self.textures.size) * self.jitter[: places.shape[0]]
+        near = self.textures.sample(self.renderer.engine, places + jitter, None)
+        color, rest = material_smoothness(some, near, None if real is None else real[::stride])
+        return {"material_smoothness": color, "roughness_metallic_smoothness": rest}
 
-    def _smoothness(self, frame: Frame, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        uv, zero = frame.pixels.uv, frame.image.sum() * 0.0
-        weights = self.settings.weights
-        wanted = weights.material_smoothness or weights.roughness_metallic_smoothness
-        if uv is None or uv.shape[0] == 0 or not wanted:
-            return zero, zero
-        jitter = JITTER_TEXELS / max(self.textures.size) * torch.randn(uv.shape, generator=random, device=uv.device)
-        near = self.textures.sample(self.renderer.engine, uv.detach() + jitter, None)
-        return material_smoothness(frame.sample, near)
+    def _columns(self) -> dict[str, Callable[[int], float]]:
+        """The weights of the terms, by step, and what the learning rates have fallen to."""
+        weights, steps = self.settings.weights, max(1, self.steps)
 
-    def _weights(self) -> dict[str, float]:
-        weights = self.settings.weights
-        rising = ramp(self.step, 0, weights.smoothness_ramp)
+        def rising(weight: float) -> Callable[[int], float]:
+            return lambda step: weight * ramp(step, 0, weights.smoothness_ramp)
+
         return {
-            "color": weights.color,
-            "mask": weights.mask,
-            "material_smoothness": weights.material_smoothness * rising,
-            "roughness_metallic_smoothness": weights.roughness_metallic_smoothness * rising,
-            "normal_smoothness": weights.normal_smoothness * rising,
-            "light_whiteness": weights.light_whiteness,
-            "laplacian": weights.laplacian * (1.0 - self.step / self.steps),
-            "gain_mean": 1.0,
+            "color": lambda _: weights.color,
+            "mask": lambda _: weights.mask,
+            "material_smoothness": rising(weights.material_smoothness),
+            "roughness_metallic_smoothness": rising(weights.roughness_metallic_smoothness),
+            "normal_smoothness": rising(weights.normal_smoothness),
+            "laplacian": lambda step: weights.laplacian * (1.0 - step / steps),
+            "gain_mean": lambda _: 1.0,
+            "rate": lambda step: exponential(step / steps, FINAL_RATE),
         }
 
 

@@ -213,7 +213,7 @@ class ShapeFit:
 
     def _columns(self) -> dict[str, Callable[[int], float]]:
         """The weights of the terms, by step, and what the learning rates have fallen to."""
-        weights, steps = self.settings.weights, self.steps
+        weights, steps = self.settings.weights, max(1, self.steps)
         return {
             "color": lambda _: weights.color,
             "mask": lambda _: weights.mask,

@@ -1,13 +1,7 @@
 import pytest
 import torch
 
-from backend.loss.regularisers import (
-    gain_mean,
-    light_whiteness,
-    material_smoothness,
-    normal_uprightness,
-    total_variation,
-)
+from backend.loss.regularisers import gain_mean, light_whiteness, material_smoothness, mean_of, normal_uprightness
 from backend.material.channels import MaterialSample
 
 
@@ -18,10 +12,9 @@ def sample(color, roughness, metallic):
 def test_values_worked_by_hand():
     color, rest = material_smoothness(sample([0.2, 0.4, 0.6], 0.5, 0.0), sample([0.5, 0.4, 0.3], 0.3, 0.1))
     assert color.item() == pytest.approx(0.6 / 3) and rest.item() == pytest.approx(0.2 + 0.1)
-    ramp = torch.tensor([[0.0, 1.0, 3.0], [0.0, 1.0, 3.0]])[..., None]
-    assert total_variation(ramp).item() == pytest.approx(1.5) and total_variation(
-        ramp.transpose(0, 1)
-    ).item() == pytest.approx(1.5)
+    values, real = torch.tensor([[1.0, 2.0], [3.0, 6.0], [9.0, 9.0]]), torch.tensor([[True], [True], [False]])
+    assert mean_of(values).item() == pytest.approx(5.0) and mean_of(values, real).item() == pytest.approx(3.0)
+    assert mean_of(values[:0]) == 0.0 and mean_of(values, ~real & real) == 0.0
     assert light_whiteness(torch.tensor([[3.0, 0.0, 0.0], [5.0, 5.0, 5.0]])).item() == pytest.approx((2 + 1 + 1) / 6)
     assert normal_uprightness(torch.tensor([[0.0, 0.0, 1.0], [0.6, 0.0, 0.8]])).item() == pytest.approx(0.1)
     gains = torch.tensor([[0.3, -0.2, 0.0], [-0.3, 0.4, 0.0]])
