@@ -17,7 +17,7 @@ from backend.dataset.image_file import picture_size
 from backend.dataset.normalise import normalise_cameras, similarity_of
 from backend.dataset.posed import PosedImage, listed
 from backend.dataset.transforms import is_transforms, read_transforms
-from backend.dataset.views import Cameras, Dataset, Views, compact
+from backend.dataset.views import Cameras, Dataset, Views
 
 READING = 10**9  # bytes for the photographs that are open at once, at full size
 
@@ -29,7 +29,7 @@ class Source:
     Attributes:
         train, test: the images fitted and held out.
         height, width: the canvas that holds the largest of them at full size, in pixels.
-        beyond_white: images may hold light brighter than 1 (EXR, HDR), which no 8-bit form can keep.
+        floats: some are EXR or HDR files, whose numbers take more memory while they are read.
         warnings: what was noticed so far.
     """
 
@@ -37,7 +37,7 @@ class Source:
     test: tuple[PosedImage, ...]
     height: int
     width: int
-    beyond_white: bool
+    floats: bool
     warnings: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -81,20 +81,19 @@ def find_source(source: Path, holdout: int) -> Source:
         )
     sizes = [picture_size(image.image) or image.lens.size or (1, 1) for image in (*train, *test)]
     width, height = (max(size[axis] for size in sizes) for axis in range(2))
-    bright = any(image.image.suffix.lower() in (".exr", ".hdr") for image in (*train, *test))
-    return Source(tuple(train), tuple(test), height, width, bright, tuple(warnings))
+    floats = any(image.image.suffix.lower() in (".exr", ".hdr") for image in (*train, *test))
+    return Source(tuple(train), tuple(test), height, width, floats, tuple(warnings))
 
 
-def read_source(source: Source, settings: ViewSettings, threads: int = 4, compactly: bool = False) -> Dataset:
+def read_source(source: Source, settings: ViewSettings, threads: int = 4) -> Dataset:
     """Read what was found, each image straight to the resolution asked for; see `load`.
 
     Args:
         source: what `find_source` found.
         settings: resolution and box.
         threads: images read at once, as far as memory allows.
-        compactly: keep the images in 8 bits a channel (`views.compact`).
     """
-    loaded = _read((*source.train, *source.test), settings.resolution, _affordable(source, threads), compactly)
+    loaded = _read((*source.train, *source.test), settings.resolution, _affordable(source, threads))
     warnings = [*source.warnings, *loaded.warnings]
     count = len(source.train)
     fitted = loaded.views.span(0, count)
@@ -144,15 +143,14 @@ def _split(posed: Sequence[PosedImage], holdout: int) -> tuple[list[PosedImage],
     return [i for n, i in enumerate(posed) if n not in apart], [posed[n] for n in apart]
 
 
-def _read(posed: Sequence[PosedImage], resolution: int, threads: int, compactly: bool) -> _Loaded:
+def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded:
     """All frames at the asked resolution on one canvas; what fails is collected, so that one message names every file."""
 
     def attempt(image: PosedImage) -> Frame | RequestError:
         try:
-            frame = read_frame(image, resolution)
+            return read_frame(image, resolution)
         except RequestError as error:
             return error
-        return replace(frame, rgba=compact(frame.rgba)) if compactly else frame
 
     with ThreadPoolExecutor(threads) as pool:
         results = list(pool.map(attempt, posed))
@@ -173,7 +171,7 @@ def _read(posed: Sequence[PosedImage], resolution: int, threads: int, compactly:
     intrinsics = torch.tensor([frame.intrinsics for frame in frames], dtype=torch.float32)
     sizes = torch.tensor([frame.rgba.shape[:2] for frame in frames], dtype=torch.int64)
     height, width = sizes.amax(0).tolist()
-    images = torch.zeros(len(frames), height, width, 4, dtype=frames[0].rgba.dtype)
+    images = torch.zeros(len(frames), height, width, 4, dtype=torch.float16)
     frames.reverse()
     for canvas in images:  # each frame's memory goes as its place on the canvas is first written to
         rgba = frames.pop().rgba
@@ -185,7 +183,7 @@ def _read(posed: Sequence[PosedImage], resolution: int, threads: int, compactly:
 
 def _affordable(source: Source, threads: int) -> int:
     """So many of the threads that the photographs open at once fit into `READING`."""
-    one = (40 if source.beyond_white else 14) * source.height * source.width
+    one = (40 if source.floats else 14) * source.height * source.width
     return max(1, min(threads, READING // one))
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,12 +37,10 @@ class Cameras:
 class Views:
     """Posed images of different sizes on one canvas: image i fills rows [0, sizes[i, 0]) and columns [0, sizes[i, 1]), zeros beyond.
 
-    The images may be kept in half the memory (uint8) and away from the device (`placed`): `select` brings out what a step needs.
-
     Attributes:
         names: N image names, as in the source (for messages and reports).
-        cameras: N cameras in the normalised box's coordinates, on the device that works with the views.
-        images: [N, H, W, 4] float16 or float32, linear Rec.709 premultiplied by alpha (the mask), alpha in [0, 1]; or uint8, see `compact`.
+        cameras: N cameras in the normalised box's coordinates.
+        images: [N, H, W, 4] float16 or float32, linear Rec.709 premultiplied by alpha (the mask), alpha in [0, 1].
     """
 
     names: tuple[str, ...]
@@ -57,22 +55,9 @@ class Views:
         """(height, width) shared by all images."""
         return self.images.shape[1], self.images.shape[2]
 
-    @property
-    def device(self) -> torch.device:
-        """Where the cameras are, and where `select` puts the images; these may be kept elsewhere until then."""
-        return self.cameras.camera_to_world.device
-
     def select(self, index: Tensor) -> Views:
-        """The views at `index` ([M] int64, on any device), in that order, their images linear and on the views' device."""
-        numbers = index.tolist()
-        if self.images.device == self.device:
-            chosen = self.images[index.to(self.device)]
-        else:  # image by image, straight out of pinned memory
-            chosen = torch.empty(len(numbers), *self.images.shape[1:], dtype=self.images.dtype, device=self.device)
-            for target, number in zip(chosen, numbers):
-                target.copy_(self.images[number], non_blocking=True)
-        names = tuple(self.names[number] for number in numbers)
-        return Views(names, self.cameras.select(index.to(self.device)), linear(chosen))
+        """The views at `index` ([M] int64), in that order."""
+        return Views(tuple(self.names[i] for i in index.tolist()), self.cameras.select(index), self.images[index])
 
     def span(self, first: int, last: int) -> Views:
         """Views `first` to `last`, the latter excluded, as they are kept; shares their memory."""
@@ -84,47 +69,30 @@ class Views:
         """The same views on another device."""
         return replace(self, cameras=self.cameras.to(device), images=self.images.to(device))
 
-    def placed(self, device: torch.device | str) -> Views:
-        """The same views for work on `device`, their images kept in the machine's memory, pinned where that can be had."""
-        images = self.images
-        if torch.device(device).type != images.device.type and images.device.type == "cpu":
-            with contextlib.suppress(RuntimeError):  # no more memory can be pinned: copies are slower then
-                images = images.pin_memory()
-        return replace(self, cameras=self.cameras.to(device), images=images)
+    def within_reach(self, device: torch.device) -> Views:
+        """The same views for work on `device`, their images left in the machine's memory, from where the device reads what it needs.
+
+        The memory is pinned, which a CUDA device addresses like its own: a step fetches the pixels of its views and no more, and nothing
+        that works with the images has to know. On the CPU, the views as they are.
+
+        Raises:
+            RuntimeError: so much memory cannot be pinned.
+        """
+        if device.type == "cpu":
+            return self
+        return replace(self, cameras=self.cameras.to(device), images=_addressable(self.images.pin_memory(), device))
 
     def masks(self) -> Tensor:
-        """[N, H, W] float16 coverage in [0, 1], where the images are kept."""
-        alpha = self.images[..., 3]
-        return alpha.half() / 255 if alpha.dtype == torch.uint8 else alpha.half()
+        """[N, H, W] coverage in [0, 1], of the images' type."""
+        return self.images[..., 3]
 
     def valid(self) -> Tensor:
         """[N, H, W, 1] bool: the pixels that belong to an image and not to the canvas around it."""
         height, width = self.canvas
-        rows = torch.arange(height, device=self.device)[None, :, None]
-        columns = torch.arange(width, device=self.device)[None, None, :]
+        rows = torch.arange(height, device=self.images.device)[None, :, None]
+        columns = torch.arange(width, device=self.images.device)[None, None, :]
         sizes = self.cameras.sizes
         return ((rows < sizes[:, 0, None, None]) & (columns < sizes[:, 1, None, None]))[..., None]
-
-
-def compact(images: Tensor) -> Tensor:
-    """Images in half the memory: [..., 4] linear premultiplied in [0, 1] -> uint8, straight sRGB-encoded colour and alpha.
-
-    An 8-bit photograph comes back as exactly as its colours were stored; values beyond 1 are cut off.
-    """
-    alpha = images[..., 3:].float().clamp(0.0, 1.0)
-    straight = (images[..., :3].float() / alpha.clamp(min=1e-6)).clamp(0.0, 1.0)
-    encoded = torch.where(straight <= 0.0031308, 12.92 * straight, 1.055 * straight.pow(1 / 2.4) - 0.055)
-    return (torch.cat([encoded, alpha], -1) * 255).round().to(torch.uint8)
-
-
-def linear(images: Tensor) -> Tensor:
-    """What `compact` made, as [..., 4] float16 linear premultiplied; other images as they are."""
-    if images.dtype != torch.uint8:
-        return images
-    stored = images.float() / 255
-    color, alpha = stored[..., :3], stored[..., 3:]
-    light = torch.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055).pow(2.4))
-    return torch.cat([light * alpha, alpha], -1).half()
 
 
 @dataclass(frozen=True)
@@ -158,3 +126,19 @@ class Dataset:
     test: Views | None
     similarity: Similarity
     warnings: tuple[str, ...] = ()
+
+
+def _addressable(pinned: Tensor, device: torch.device) -> Tensor:
+    """Pinned memory as a tensor of the device that reads it; the tensor keeps the memory alive."""
+    kind = {torch.float16: "<f2", torch.float32: "<f4"}[pinned.dtype]
+
+    class Memory:
+        owner = pinned
+        __cuda_array_interface__: dict[str, Any] = {  # noqa: RUF012 - read, never written
+            "shape": tuple(pinned.shape),
+            "typestr": kind,
+            "data": (pinned.data_ptr(), False),
+            "version": 3,
+        }
+
+    return torch.as_tensor(Memory(), device=device)
