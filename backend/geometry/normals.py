@@ -32,7 +32,7 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     corners = faces.long().flatten()
     total = torch.zeros_like(vertices).index_add(0, corners, weighted.repeat_interleave(3, 0))
     lost = total.square().sum(1, keepdim=True) < 1e-32
-    return F.normalize(torch.where(lost, total.new_tensor([0.0, 0.0, 1.0]), total), dim=1, eps=1e-20)
+    return F.normalize(torch.where(lost, F.pad(torch.ones_like(total[:, :1]), (2, 0)), total), dim=1, eps=1e-20)
 
 
 def _area_normals(vertices: Tensor, faces: Tensor) -> Tensor:

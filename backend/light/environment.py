@@ -54,11 +54,14 @@ class EnvironmentLight(nn.Module):
     and the sun, and a step of Adam is a relative change wherever it happens.
     """
 
+    _roughness: Tensor  # of the prefiltered levels
+
     def __init__(self, resolution: int, radiance: float = 0.5) -> None:
         """A grey light of constant `radiance`. `resolution`: texels along a face's edge, a power of two, 8 or more."""
         super().__init__()
         self.log_texels = nn.Parameter(torch.full((6, resolution, resolution, 3), radiance).log())
         self._prefilter = build_prefilter(resolution)
+        self.register_buffer("_roughness", torch.tensor(self._prefilter.roughness), persistent=False)
 
     @staticmethod
     def from_latlong(image: Tensor, resolution: int) -> EnvironmentLight:
@@ -77,8 +80,7 @@ class EnvironmentLight(nn.Module):
         if self._prefilter.solid_angles.device != self.log_texels.device:
             self._prefilter = self._prefilter.to(self.log_texels.device)
         filtered = self._prefilter.apply(self.texels())
-        roughness = self.log_texels.new_tensor(self._prefilter.roughness)
-        return PrefilteredLight(filtered.diffuse, filtered.specular, roughness)
+        return PrefilteredLight(filtered.diffuse, filtered.specular, self._roughness)
 
     def radiance(self, engine: Engine, directions: Tensor) -> Tensor:
         """directions [N, 3] -> [N, 3] radiance seen there, unblurred."""
