@@ -104,9 +104,11 @@ def hash_table_gradients(
 ):
     level_index, item = wp.tid()
     level = level_index + first_level
+    g = output_gradient[item, level]
+    if g[0] == 0.0 and g[1] == 0.0:
+        return  # a blank row of a list: all of them lie in the same cell, and would queue for it
     c = cell_of(points[item], scales[level], levels, level)
     f = c.fraction
-    g = output_gradient[item, level]
     for corner in range(8):
         bx = corner & 1
         by = (corner >> 1) & 1

@@ -89,11 +89,16 @@ def scatter(
     owner: int,
     owners: int,
 ):
-    """Add one item's gradient to its four texels, of which this owner takes its own: runs of 64 texels, dealt round."""
+    """Add one item's gradient to its four texels, of which this owner takes its own: runs of 64 texels, dealt round.
+
+    What is zero is not added: the blank rows of a list all meet the same texel, and would queue for it.
+    """
     for k in range(4):
         if owners == 1 or (texel[k] >> 6) % owners == owner:
             for channel in range(gradient.shape[1]):
-                wp.atomic_add(gradient, texel[k], channel, output_gradient[item, channel] * weight[k])
+                added = output_gradient[item, channel] * weight[k]
+                if added != 0.0:
+                    wp.atomic_add(gradient, texel[k], channel, added)
     return 0
 
 
