@@ -103,7 +103,12 @@ class ViewSettings(_Checked):
     """How the source is read: images of the photographed thing, or views rendered of a reference mesh."""
 
     PATH: ClassVar[str] = "views"
-    resolution: int = setting(512, "long side of the images the fit uses, in pixels; 0 keeps them as they are", 0, 8192)
+    resolution: int = setting(
+        512,
+        "long side of the images the fit uses, in pixels; 0 takes as many as they have, textures show and memory holds",
+        0,
+        8192,
+    )
     holdout: int = setting(
         8, "every how manieth view is held out when the source has no test split; 0 holds none out", 0, 1000
     )
@@ -345,6 +350,21 @@ class Progress(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Planned(Event):
+    """How the run fits into memory: at its start, and anew where a step ran out of it."""
+
+    EVENT: ClassVar[str] = "plan"
+    summary: str  # one sentence
+    resolution: int  # long side of the images, in pixels
+    views_per_step: int  # the larger of the two stages'
+    texture_size: int
+    cells: int
+    images: str  # 'device' or 'host': where they are kept
+    needed_gb: float  # what the device is expected to hold at the most, in 10^9 bytes
+    free_gb: float  # what it had free
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preview(Event):
     """A picture to look at: photo, render and difference side by side. `path` is relative to the job folder."""
 
@@ -397,7 +417,7 @@ class Finished(Event):
 
 
 _EVENTS: dict[str, type[Event]] = {
-    kind.EVENT: kind for kind in (Started, Progress, Preview, MeshUpdate, Warned, Failed, Finished)
+    kind.EVENT: kind for kind in (Started, Planned, Progress, Preview, MeshUpdate, Warned, Failed, Finished)
 }
 
 

@@ -146,6 +146,16 @@ def test_a_wrong_assignment_says_why(text, message):
 EVENTS = [
     contract.Started(folder="/job", pid=1, version="0.1.0", device="cpu", engine="built-in", preset="draft"),
     contract.Progress(stage="shape", step=3, steps=10, eta=1.5, losses={"color": 0.25}, psnr=20.0),
+    contract.Planned(
+        summary="4 views",
+        resolution=512,
+        views_per_step=4,
+        texture_size=1024,
+        cells=96,
+        images="device",
+        needed_gb=1.5,
+        free_gb=9.0,
+    ),
     contract.Preview(path="preview/a.png", stage="shape", step=3),
     contract.MeshUpdate(path="preview/a.glb", stage="shape", step=3, triangles=12),
     contract.Warned(message="two lines\nand ünïcode", hint="look"),

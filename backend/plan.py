@@ -1,0 +1,219 @@
+"""How a run fits into the memory that is free: decided before anything is read, and decided anew when a step ran out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from backend.contract import EnvironmentFault, Planned, Request, parse
+from backend.memory import Free
+
+# Bytes, as the growth of a process's peak while each count alone was raised (two steps on the CPU, chair, 21 % of the pixels covered):
+CANVAS_PIXEL = 60  # of each rendered pixel: rasteriser, background, antialiasing and their gradients
+COVERED_PIXEL = 1200  # of each pixel with surface: material, shading, texture lookups (1000 in the shape stage)
+CELL = 480  # of the grid: distance, offsets, weights, Adam's moments, what a step extracts
+TEXEL = 200  # of the textures: eight channels with gradient, moments and the finer mip levels
+HASH_ENTRY = 2 * 16  # of the hash grid: two features with gradient and moments
+PHOTOGRAPH_PIXEL = 8  # four channels of float16
+BASE = 250_000_000  # light, adjacency, tangent frames, buffers of the kernels
+RECORDING = 1.6  # a device that records its steps keeps what they work in, a set for each size of grid and texture
+COVERED = 0.5  # part of an image that is taken to show the object, which is not known before the images are read
+DEVICE_SHARE, HOST_SHARE = 0.85, 0.6  # of what is free: other programs and the allocator's gaps want some
+
+# What is made smaller, in this order and no further than this, before it goes on to the second, which only just gives an asset.
+_STEPS = (
+    (
+        ("shape.views_per_step", 2),
+        ("refine.views_per_step", 2),
+        ("views.resolution", 512),
+        ("asset.texture_size", 1024),
+    ),
+    (("shape.cells", 64), ("shape.hash_log2_size", 15), ("shape.views_per_step", 1), ("refine.views_per_step", 1)),
+    (("views.resolution", 64), ("asset.texture_size", 256), ("shape.cells", 24), ("shape.hash_log2_size", 12)),
+)
+# The same for a run under way, whose grid cannot change any more: by stage.
+_STEPS_UNDER_WAY = {
+    "shape": ((("shape.views_per_step", 1),), (("views.resolution", 64),)),
+    "refine": ((("refine.views_per_step", 1),), (("views.resolution", 64),), (("asset.texture_size", 256),)),
+}
+_WORDS = {
+    "shape.views_per_step": "views in a step of the shape stage",
+    "refine.views_per_step": "views in a step of the refine stage",
+    "views.resolution": "pixels along the images' long side",
+    "asset.texture_size": "texels along the textures' side",
+    "shape.cells": "grid cells along a side",
+    "shape.hash_log2_size": "as the power of two of the hash grid's entries",
+}
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images a run would read: how many are fitted, how many held out, and the canvas of the largest in pixels."""
+
+    train: int
+    test: int
+    height: int
+    width: int
+
+    def at(self, resolution: int) -> tuple[int, int]:
+        """(height, width) of the canvas when the long side is at most `resolution`; 0 leaves it."""
+        shrink = min(1.0, resolution / max(self.height, self.width)) if resolution else 1.0
+        return max(1, round(self.height * shrink)), max(1, round(self.width * shrink))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request that fits.
+
+    Attributes:
+        request: with the numbers that fit.
+        images: whether the photographs are kept on the device or in the machine's memory, from where it reads them.
+        needed: bytes the device (on the CPU, the machine) is expected to hold at the most.
+        free: bytes it had.
+        notes: what was made smaller than the request has it, and why; sentences for the artist.
+    """
+
+    request: Request
+    images: Literal["device", "host"]
+    needed: int
+    free: int
+    notes: tuple[str, ...] = ()
+
+    def event(self, images: Images) -> Planned:
+        """The plan as the process tells it."""
+        request = self.request
+        height, width = images.at(request.views.resolution)
+        views = max(request.shape.views_per_step, request.refine.views_per_step)
+        place = "on the device" if self.images == "device" else "in the machine's memory"
+        return Planned(
+            summary=f"{views} views a step of {width} x {height} px, images {place}, grid of {request.shape.cells} cells, "
+            f"textures of {request.asset.texture_size}; {self.needed / 1e9:.1f} of {self.free / 1e9:.1f} GB free",
+            resolution=max(height, width),
+            views_per_step=views,
+            texture_size=request.asset.texture_size,
+            cells=request.shape.cells,
+            images=self.images,
+            needed_gb=self.needed / 1e9,
+            free_gb=self.free / 1e9,
+        )
+
+
+def plan_run(request: Request, images: Images, free: Free) -> Plan:
+    """Fit a request to the memory that is free.
+
+    What the request sets itself, to another value than its preset, stays as it is; the rest is made smaller in the order of `_STEPS`.
+    `views.resolution` 0 becomes at most the textures' side: a photograph with more pixels than texels tells them nothing.
+
+    Raises:
+        EnvironmentFault: `out-of-memory`, the smallest plan that keeps to the request does not fit.
+    """
+    longest = max(images.height, images.width)
+    fixed = _wishes(request)
+    if request.views.resolution == 0:
+        request = assigned(request, "views.resolution", max(32, min(longest, request.asset.texture_size)))
+    request = assigned(request, "views.resolution", min(longest, request.views.resolution))
+    for candidate in (request, *_smaller(request, _STEPS, fixed)):
+        notes = _changes(request, candidate)
+        photographs = host_bytes(candidate, images)
+        if free.device is None:
+            needed = device_bytes(candidate, images, False, False) + photographs
+            if needed <= HOST_SHARE * free.host:
+                return Plan(candidate, "device", needed, free.host, notes)
+        elif photographs <= HOST_SHARE * free.host:
+            for place in ("device", "host"):
+                needed = device_bytes(candidate, images, place == "device", True)
+                if needed <= DEVICE_SHARE * free.device:
+                    return Plan(candidate, place, needed, free.device, notes)
+    room = free.device if free.device is not None else free.host
+    raise EnvironmentFault(
+        f"the run does not fit into the {room / 1e9:.1f} GB that are free: even the smallest plan that keeps to the request"
+        f" needs {device_bytes(candidate, images, False, free.device is not None) / 1e9:.1f} GB",
+        hint=f"Close other programs, or lower what the request asks for: {_asked(request, fixed)}.",
+        code="out-of-memory",
+    )
+
+
+def smaller_plan(plan: Plan, images: Images, stage: str) -> Plan | None:
+    """The next smaller plan for a stage ('shape', 'refine') that ran out of memory; None when there is none.
+
+    Half the views a step, then images of half the size, then textures of half the side; what the artist set gives way too, since the run
+    would be lost otherwise.
+    """
+    request = next(_smaller(plan.request, _STEPS_UNDER_WAY[stage], set()), None)
+    if request is None:
+        return None
+    needed = device_bytes(request, images, plan.images == "device", True)
+    return replace(plan, request=request, needed=needed, notes=_changes(plan.request, request))
+
+
+def device_bytes(request: Request, images: Images, photographs: bool, records: bool) -> int:
+    """What a run holds at the most, in bytes.
+
+    Args:
+        request: with a resolution other than 0, or images at their full size.
+        images: what is read.
+        photographs: the images are kept here too, beside those of half the size, which are in any case.
+        records: the device records its steps as graphs, which keep their memory.
+    """
+    height, width = images.at(request.views.resolution)
+    pixel = (CANVAS_PIXEL + COVERED * COVERED_PIXEL) * height * width * (RECORDING if records else 1.0)
+    entries = request.shape.hash_levels << request.shape.hash_log2_size
+    shape = pixel * request.shape.views_per_step + CELL * request.shape.cells**3 + HASH_ENTRY * entries
+    refine = pixel * request.refine.views_per_step + TEXEL * request.asset.texture_size**2
+    kept = PHOTOGRAPH_PIXEL * images.train * height * width * (1.25 if photographs else 0.25)
+    return round(BASE + kept + max(shape, refine))
+
+
+def host_bytes(request: Request, images: Images) -> int:
+    """What all photographs take in the machine's memory."""
+    height, width = images.at(request.views.resolution)
+    return PHOTOGRAPH_PIXEL * (images.train + images.test) * height * width
+
+
+def assigned(request: Request, path: str, value: int) -> Request:
+    """The request with one number replaced: 'asset.texture_size'."""
+    section, name = path.split(".")
+    changed = {name: value}
+    if path == "shape.cells" and request.shape.start_cells > value:
+        changed["start_cells"] = value
+    return replace(request, **{section: replace(getattr(request, section), **changed)})
+
+
+def _smaller(request: Request, steps: Sequence[Sequence[tuple[str, int]]], fixed: set[str]) -> Iterator[Request]:
+    """Ever smaller requests: one number at a time, in turn, those of one group down to their least before the next group."""
+    for group in steps:
+        while any(path not in fixed and _value(request, path) > least for path, least in group):
+            for path, least in group:
+                value = _value(request, path)
+                if path not in fixed and value > least:
+                    smaller = {"shape.cells": round(value * 0.75), "shape.hash_log2_size": value - 1}.get(
+                        path, value // 2
+                    )
+                    request = assigned(request, path, max(least, smaller))
+                    yield request
+
+
+def _value(request: Request, path: str) -> int:
+    section, name = path.split(".")
+    return int(getattr(getattr(request, section), name))
+
+
+def _wishes(request: Request) -> set[str]:
+    """What the request sets to another value than its preset has; resolution 0 leaves it to the plan."""
+    preset = parse({"source": request.source, "preset": request.preset})
+    found = {path for path in _WORDS if _value(request, path) != _value(preset, path)}
+    return found - ({"views.resolution"} if request.views.resolution == 0 else set())
+
+
+def _asked(request: Request, fixed: set[str]) -> str:
+    return ", ".join(f"{path}={_value(request, path)}" for path in _WORDS if path in fixed) or "fewer images"
+
+
+def _changes(before: Request, after: Request) -> tuple[str, ...]:
+    parts = [
+        f"{_value(after, path)} instead of {_value(before, path)} {words}"
+        for path, words in _WORDS.items()
+        if _value(after, path) != _value(before, path)
+    ]
+    return (f"memory is short, so the run takes {', '.join(parts)}",) if parts else ()
