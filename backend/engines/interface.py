@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +27,50 @@ class Raster:
     triangle: Tensor
     derivatives: Tensor | None
     depth_key: Tensor | None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How much of an extracted surface there is room for.
+
+    Attributes:
+        vertices: rows, 0 or more.
+        faces: rows, a multiple of four: a crossed edge of the grid makes four.
+    """
+
+    vertices: int
+    faces: int
+
+    def __post_init__(self) -> None:
+        if self.vertices < 0 or self.faces < 0 or self.faces % 4:
+            raise ValueError(f"capacity is {self}; expected 0 or more vertices and a multiple of 4 faces")
+
+    @staticmethod
+    def of(counts: Sequence[int], slack: float = 1.2, step: int = 8192) -> Capacity:
+        """Room for `slack` times what was counted (vertices, faces), rounded up to `step` and at least that: it changes rarely."""
+        vertices, faces = (max(1, -(-int(slack * count) // step)) * step for count in counts)
+        return Capacity(vertices, faces)
+
+    def fits(self, counts: Sequence[int]) -> bool:
+        """Whether what was counted (vertices, faces) found room."""
+        return counts[0] <= self.vertices and counts[1] <= self.faces
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A closed surface read from a signed distance grid.
+
+    Attributes:
+        vertices: [V, 3], zeros in rows that are not used. Differentiable.
+        faces: [T, 3] int32, counter-clockwise seen from outside, (0, 0, 0) in rows that are not used.
+        regularity: scalar, mean deviation of the distances from vertices to their crossings. Differentiable.
+        counts: [2] int32 vertices and faces there are; where that is more than there is room for, the surface is not whole.
+    """
+
+    vertices: Tensor
+    faces: Tensor
+    regularity: Tensor
+    counts: Tensor
 
 
 class RayMesh(Protocol):
@@ -102,6 +147,14 @@ class Engine(Protocol):
 
         L is the combinatorial Laplacian of neighbours [E] int32 from starts [V + 1] int32 on; `least` bounds the eigenvalues of the
         matrix divided by its diagonal from below.
+        """
+
+    def extract_surface(
+        self, points: Tensor, sdf: Tensor, weights: Tensor, cells: int, capacity: Capacity | None = None
+    ) -> Extraction:
+        """points [P, 3], sdf [P] (negative inside), raw weights [C, 21] of a grid of cells^3 cubes -> its zero level by FlexiCubes.
+
+        With a capacity nothing waits for the device and every shape is known beforehand. Gradients reach points, sdf and weights.
         """
 
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> RayMesh:

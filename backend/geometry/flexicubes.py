@@ -3,7 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backend.geometry.flexicubes_tables import CubeTables, cube_tables
+from backend.engines.cube_tables import CubeTables, cube_tables
+from backend.engines.interface import Capacity, Engine
 from backend.geometry.lattice import AXES, Lattice
 from backend.geometry.surface import Surface
 
@@ -25,7 +26,15 @@ def squash(raw: Tensor) -> Tensor:
     return centre + 0.99 * centre * raw.tanh()
 
 
-def extract(lattice: Lattice, points: Tensor, sdf: Tensor, weights: Tensor, centres: bool = True) -> Surface:
+def extract(
+    lattice: Lattice,
+    points: Tensor,
+    sdf: Tensor,
+    weights: Tensor,
+    centres: bool = True,
+    engine: Engine | None = None,
+    capacity: Capacity | None = None,
+) -> Surface:
     """FlexiCubes (Shen et al. 2023): the zero level of a signed distance grid as one dual vertex a surface piece and cube.
 
     On a crossed edge with ends i and j, u = (s_i a_i x_j - s_j a_j x_i) / (s_i a_i - s_j a_j), with that cube's own alphas. A dual
@@ -40,12 +49,20 @@ def extract(lattice: Lattice, points: Tensor, sdf: Tensor, weights: Tensor, cent
         weights: [C, 21] raw weights, see `squash`.
         centres: True cuts a quad into four triangles about a centre weighted by gamma, through which gamma is trained; False
             cuts it in two along the diagonal with the larger product of gammas.
+        engine: makes the surface with centres by its own kernels, in float32; plain torch, in any float type, where None.
+        capacity: an engine's surface with centres in tensors of these shapes, without a wait for the device.
 
     Returns:
         The surface; `regularity` is the mean deviation of the distances from dual vertices to their crossings (the paper's L_dev).
-        Differentiable in points, sdf and weights; with `centres` False not in gamma.
+        Differentiable in points, sdf and weights; with `centres` False not in gamma. Vertices are ordered by cube and loop, then by quad;
+        quads by the point their edge starts from and by its axis.
     """
     _check(lattice, points, weights)
+    if engine is not None and centres:
+        made = engine.extract_surface(points, sdf, weights, lattice.cells, capacity)
+        return Surface(made.vertices, made.faces, made.regularity, made.counts)
+    if capacity is not None:
+        raise ValueError(f"{capacity} is for a surface with centres that an engine makes; expected None without these")
     tables = cube_tables(points.device)
     closed = lattice.closed(sdf)
     inside = closed.detach() < 0
@@ -53,8 +70,8 @@ def extract(lattice: Lattice, points: Tensor, sdf: Tensor, weights: Tensor, cent
     case = _turn_pinched(lattice, tables, cases, cube)
 
     # dual vertices, numbered by cube and loop
-    loop = tables.loop_of_edge[case]  # [S, 12]
-    count = tables.loop_count[case]
+    loop = tables.loop_of_edge[case].long()  # [S, 12]
+    count = tables.loop_count[case].long()
     first = count.cumsum(0) - count
     row, edge = (loop >= 0).nonzero(as_tuple=True)  # K pairs of a surface cube and one of its crossed edges
     dual = first[row] + loop[row, edge]
@@ -73,13 +90,13 @@ def extract(lattice: Lattice, points: Tensor, sdf: Tensor, weights: Tensor, cent
         along_even = torch.stack((a, b, c, a, c, d), 1).view(-1, 2, 3)
         along_odd = torch.stack((a, b, d, b, c, d), 1).view(-1, 2, 3)
         faces = torch.where(split_even, along_even, along_odd).view(-1, 3)
-        return Surface(vertices, faces.int(), regularity)
+        return Surface.exact(vertices, faces.int(), regularity)
     corners = vertices.index_select(0, quads.flatten()).view(-1, 4, 3)
     share = (even / (even + odd)).unsqueeze(1)
     middle = 0.5 * torch.lerp(corners[:, 1] + corners[:, 3], corners[:, 0] + corners[:, 2], share)
     centre = torch.arange(quads.shape[0], device=quads.device) + vertices.shape[0]
     faces = torch.stack((quads, quads.roll(-1, 1), centre[:, None].expand(-1, 4)), 2).view(-1, 3)
-    return Surface(torch.cat((vertices, middle)), faces.int(), regularity)
+    return Surface.exact(torch.cat((vertices, middle)), faces.int(), regularity)
 
 
 def _check(lattice: Lattice, points: Tensor, weights: Tensor) -> None:
@@ -93,7 +110,7 @@ def _check(lattice: Lattice, points: Tensor, weights: Tensor) -> None:
 def _turn_pinched(lattice: Lattice, tables: CubeTables, cases: Tensor, cube: Tensor) -> Tensor:
     """[S] cases, 256 added to both cubes at a face that both would pass twice with one loop (that edge would have four faces)."""
     case = cases[cube].long()
-    face = tables.pinched_face[case]
+    face = tables.pinched_face[case].long()
     n = lattice.cells
     step = torch.tensor([-n * n, n * n, -n, n, -1, 1, 0], device=cube.device)  # the last is for -1: no such face
     neighbour = tables.pinched_face[cases[cube + step[face]].long()]
@@ -139,6 +156,8 @@ def _dual_vertices(
 def _quads(lattice: Lattice, tables: CubeTables, inside: Tensor, cube: Tensor, first: Tensor, loop: Tensor) -> Tensor:
     """[Q, 4] dual vertices around each crossed grid edge, counter-clockwise seen from outside."""
     axis, point = lattice.crossing_edges(inside, AXES)
+    order = (3 * point + axis).argsort()
+    axis, point = axis[order], point[order]
     n, m = lattice.cells, lattice.side
     line = point // m
     lowest = point - line - (line // m) * n  # the cube whose lowest corner the edge starts from

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor, nn
 
+from backend.engines.interface import Capacity, Engine
 from backend.geometry import flexicubes, tetrahedra
 from backend.geometry.lattice import AXES, TETRAHEDRAL_DIRECTIONS, Lattice
 from backend.geometry.surface import Surface
@@ -28,6 +29,7 @@ class SignedDistanceGrid(nn.Module):
         offsets: [P, 3] parameter, unbounded; tanh of it is each point's displacement in quarters of a cell.
         weights: [C, 21] parameter, raw FlexiCubes weights (see `flexicubes.squash`), None for tetrahedra.
         start: [P] buffer, what `reseed` puts back.
+        engine: reads FlexiCubes' surface while fitting; None for plain torch.
     """
 
     floor: Tensor
@@ -35,13 +37,18 @@ class SignedDistanceGrid(nn.Module):
     start: Tensor
 
     def __init__(
-        self, cells: int, method: Method = "flexicubes", half_extent: float = 1.0, device: torch.device | str = "cpu"
+        self,
+        cells: int,
+        method: Method = "flexicubes",
+        half_extent: float = 1.0,
+        device: torch.device | str = "cpu",
+        engine: Engine | None = None,
     ) -> None:
         super().__init__()
         if method not in ("flexicubes", "tetrahedra"):
             raise ValueError(f"method is {method!r}; expected 'flexicubes' or 'tetrahedra'")
         lattice = Lattice.make(cells, half_extent, device)
-        self.cells, self.method, self.half_extent = cells, method, half_extent
+        self.cells, self.method, self.half_extent, self.engine = cells, method, half_extent, engine
         self.register_buffer("floor", lattice.floor, persistent=False)
         self.register_buffer("rest", lattice.points(), persistent=False)  # the points' undisplaced positions
         self.register_buffer("start", self._sphere())
@@ -52,7 +59,12 @@ class SignedDistanceGrid(nn.Module):
 
     @classmethod
     def from_field(
-        cls, field: Tensor, cells: int, method: Method = "flexicubes", half_extent: float = 1.0
+        cls,
+        field: Tensor,
+        cells: int,
+        method: Method = "flexicubes",
+        half_extent: float = 1.0,
+        engine: Engine | None = None,
     ) -> SignedDistanceGrid:
         """A grid that starts as the solid a field describes, such as a visual hull.
 
@@ -62,6 +74,7 @@ class SignedDistanceGrid(nn.Module):
             cells: cubes along one side.
             method: how the surface is read.
             half_extent: of the lattice.
+            engine: on the field's device, see the class.
 
         Returns:
             A grid on the field's device whose zero level runs midway between the points below and above 0.5.
@@ -74,7 +87,7 @@ class SignedDistanceGrid(nn.Module):
         solid = np.pad(solid, 1)
         steps = ndimage.distance_transform_edt(~solid) - ndimage.distance_transform_edt(solid)
         steps -= 0.5 * np.sign(steps)  # to half way between the points, not to the next one
-        grid = cls(cells, method, half_extent, field.device)
+        grid = cls(cells, method, half_extent, field.device, engine)
         gaps = field.shape[0] - 1
         distance = torch.from_numpy(steps).to(grid.rest) * (cells / gaps)
         padded_extent = half_extent * (gaps + 2) / gaps
@@ -90,18 +103,21 @@ class SignedDistanceGrid(nn.Module):
         """[P, 3] the lattice's points where they are now. Differentiable in the offsets."""
         return torch.add(self.rest, self.offsets.tanh(), alpha=0.25 * self.lattice.cell_size)
 
-    def surface(self, centres: bool = True) -> Surface:
+    def surface(self, centres: bool = True, capacity: Capacity | None = None) -> Surface:
         """The surface as it is now.
 
         Args:
             centres: FlexiCubes only. True while fitting (four triangles a quad, all weights reachable), False for the mesh that is kept.
+            capacity: FlexiCubes with centres and an engine only. Tensors of these shapes, and no wait for the device.
 
         Returns:
             A closed surface, perhaps an empty one. Differentiable in every parameter.
         """
         if self.weights is None:
+            if capacity is not None:
+                raise ValueError(f"{capacity} is for FlexiCubes; expected None for tetrahedra")
             return tetrahedra.extract(self.lattice, self.points(), self.sdf)
-        return flexicubes.extract(self.lattice, self.points(), self.sdf, self.weights, centres)
+        return flexicubes.extract(self.lattice, self.points(), self.sdf, self.weights, centres, self.engine, capacity)
 
     def sign_changes_loss(self) -> Tensor:
         """Binary cross-entropy of each end of the sign-changing edges against the other's sign (Munkberg et al. 2022, equation 2).
@@ -112,19 +128,16 @@ class SignedDistanceGrid(nn.Module):
         lattice = self.lattice
         closed = lattice.closed(self.sdf)
         directions = AXES if self.weights is not None else TETRAHEDRAL_DIRECTIONS
-        direction, start = lattice.crossing_edges(closed.detach() < 0, directions)
-        if start.shape[0] == 0:
-            return self.sdf.sum() * 0.0
-        ends = torch.cat((start, start + lattice.strides(directions)[direction]))
+        edges_at = lattice.crossings_at(closed.detach() < 0, directions)
         # the ends differ in sign, so each one's target is the sign it does not have: -log sigmoid(-|s|)
-        return 2.0 * F.softplus(closed.index_select(0, ends).abs()).mean()
+        return 2.0 * (F.softplus(closed.abs()) * edges_at).sum() / edges_at.sum().clamp(min=1)
 
     def refined(self, cells: int) -> SignedDistanceGrid:
         """The same shape on a lattice of `cells`; offsets and weights are neutral again.
 
         The distances are resampled trilinearly, each new point reading the lattice where displacement had carried it from.
         """
-        finer = SignedDistanceGrid(cells, self._method(), self.half_extent, self.rest.device)
+        finer = SignedDistanceGrid(cells, self._method(), self.half_extent, self.rest.device, self.engine)
         side = self.lattice.side
         with torch.no_grad():
             shift = (self.points() - self.rest).view(side, side, side, 3)

@@ -123,4 +123,4 @@ def extract(lattice: Lattice, points: Tensor, sdf: Tensor) -> Surface:
     edge_id = tables.edge_directions[tetrahedron, edge] * lattice.point_count + edge_start
     place = torch.empty(len(TETRAHEDRAL_DIRECTIONS) * lattice.point_count, dtype=torch.int32, device=base.device)
     place[direction * lattice.point_count + start] = torch.arange(start.shape[0], dtype=torch.int32, device=base.device)
-    return Surface(vertices, place[edge_id], vertices.new_zeros(()))
+    return Surface.exact(vertices, place[edge_id], vertices.new_zeros(()))

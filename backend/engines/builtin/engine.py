@@ -5,10 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backend.engines.builtin import antialias, cube, hash_grid, interpolate, laplacian, photometric, rasterize, rays, textures
+from backend.engines.builtin import (
+    antialias,
+    cube,
+    flexicubes,
+    hash_grid,
+    interpolate,
+    laplacian,
+    photometric,
+    rasterize,
+    rays,
+    textures,
+)
 from backend.engines.builtin.launch import Launcher
 from backend.engines.hash_layout import HashLayout
-from backend.engines.interface import Raster
+from backend.engines.interface import Capacity, Extraction, Raster
 
 
 class BuiltinEngine:
@@ -66,6 +77,12 @@ class BuiltinEngine:
     ) -> Tensor:
         """See `builtin.laplacian.solve_laplacian`."""
         return laplacian.solve_laplacian(values, starts, neighbours, strength, least, iterations, self.launch)
+
+    def extract_surface(
+        self, points: Tensor, sdf: Tensor, weights: Tensor, cells: int, capacity: Capacity | None = None
+    ) -> Extraction:
+        """See `builtin.flexicubes.extract_surface`."""
+        return flexicubes.extract_surface(points, sdf, weights, cells, capacity, self.launch)
 
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> rays.BuiltinRayMesh:
         """See `builtin.rays.BuiltinRayMesh`."""

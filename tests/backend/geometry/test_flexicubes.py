@@ -3,7 +3,7 @@ import torch
 
 from backend.geometry import flexicubes, tetrahedra
 from backend.geometry.clean import is_closed
-from backend.geometry.flexicubes_tables import crossing_loops
+from backend.engines.cube_tables import crossing_loops
 from backend.geometry.lattice import Lattice
 from backend.geometry.surface import Surface
 

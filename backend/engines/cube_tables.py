@@ -15,9 +15,10 @@ class CubeTables:
     """What to do in each of 512 cases: 256 corner patterns, then the same with their pinched face connected the other way.
 
     Attributes:
-        loop_of_edge: [512, 12] int64, which loop of crossing edges an edge belongs to, -1 where it is not crossed.
-        loop_count: [512] int64, loops in a cube, 0 to 4: each becomes one vertex.
-        pinched_face: [256] int64, the face (2 axis + side) that one loop passes twice, or -1.
+        loop_of_edge: [512, 12] int32, which loop of crossing edges an edge belongs to, -1 where it is not crossed.
+        loop_edges: [2048, 13] int32, row 4 case + loop: the loop's edges, and last how many they are.
+        loop_count: [512] int32, loops in a cube, 0 to 4: each becomes one vertex.
+        pinched_face: [256] int32, the face (2 axis + side) that one loop passes twice, or -1.
         edge_corners: [12, 2] int64, `CUBE_EDGES`.
         quad_edges: [3, 4] int64, for a grid edge along each axis its number in the four cubes around it.
         quad_offsets: [3, 4, 3] int64, those cubes' lowest corners relative to the edge's base point, counter-clockwise seen from the
@@ -25,6 +26,7 @@ class CubeTables:
     """
 
     loop_of_edge: Tensor
+    loop_edges: Tensor
     loop_count: Tensor
     pinched_face: Tensor
     edge_corners: Tensor
@@ -84,7 +86,13 @@ def cube_tables(device: torch.device) -> CubeTables:
     """The tables on a device, worked out once for each."""
     plain = [crossing_loops(case) for case in range(256)]
     turned = [crossing_loops(case, face) if face >= 0 else (loops, -1) for case, (loops, face) in enumerate(plain)]
-    loop_of_edge = torch.tensor([loops for loops, _ in plain + turned])
+    loops_of_case = [loops for loops, _ in plain + turned]
+    loop_edges = []
+    for loops in loops_of_case:
+        for loop in range(4):
+            members = [edge for edge in range(12) if loops[edge] == loop]
+            loop_edges.append(members + [0] * (12 - len(members)) + [len(members)])
+    loop_of_edge = torch.tensor(loops_of_case, dtype=torch.int32)
     number = {pair: index for index, pair in enumerate(CUBE_EDGES)}
     offsets, edges = [], []
     for axis in range(3):
@@ -99,8 +107,9 @@ def cube_tables(device: torch.device) -> CubeTables:
         offsets.append(around)
     return CubeTables(
         loop_of_edge=loop_of_edge.to(device),
+        loop_edges=torch.tensor(loop_edges, dtype=torch.int32, device=device),
         loop_count=(loop_of_edge.amax(1) + 1).to(device),
-        pinched_face=torch.tensor([face for _, face in plain], device=device),
+        pinched_face=torch.tensor([face for _, face in plain], dtype=torch.int32, device=device),
         edge_corners=torch.tensor(CUBE_EDGES, device=device),
         quad_edges=torch.tensor(edges, device=device).view(3, 4),
         quad_offsets=torch.tensor(offsets, device=device),

@@ -1,0 +1,361 @@
+"""Kernels that read a surface from a signed distance grid (FlexiCubes, Shen et al. 2023): counting, numbering, values.
+
+The cube (i, j, k) of n^3 has index (i n + j) n + k and its lowest corner is the point (i m + j) m + k, m = n + 1. Its corner b lies at
+(b & 1, b >> 1 & 1, b >> 2); edge 4 axis + r runs along that axis from the r-th corner whose bit of that axis is not set. A cube owns the
+three edges from its lowest corner, and a crossed one makes the quad of the four dual vertices around it, in the slots (both bits of the
+other axes, the second alone, none, the first alone), counter-clockwise seen from the axis' tip.
+"""
+
+# ruff: noqa: D101, UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
+
+import warp as wp
+
+BOUNDARY = wp.constant(0.1)  # what the boundary's distances are raised to
+LOW_BITS = wp.constant(wp.int64(0xFFFFFFFF))
+WEIGHTS = wp.constant(21)
+
+vec8 = wp.types.vector(length=8, dtype=wp.float32)
+vec12 = wp.types.vector(length=12, dtype=wp.float32)
+mat12x3 = wp.types.matrix(shape=(12, 3), dtype=wp.float32)
+
+
+@wp.func
+def bit(pattern: int, number: int):
+    return (pattern >> number) & 1
+
+
+@wp.func
+def place_of(cube: int, n: int):
+    """Coordinates of a cube's lowest corner."""
+    row = cube // n
+    i = row // n
+    return wp.vec3i(i, row - i * n, cube - row * n)
+
+
+@wp.func
+def corner_step(corner: int, m: int):
+    """From a lowest corner's index to another corner's, among m points a side; with m cells for m points, from cube to cube."""
+    return (bit(corner, 0) * m + bit(corner, 1)) * m + bit(corner, 2)
+
+
+@wp.func
+def low_corner(edge: int):
+    axis = edge >> 2
+    r = edge & 3
+    return ((r >> axis) << (axis + 1)) | (r & ((1 << axis) - 1))
+
+
+@wp.func
+def edge_from(axis: int, corner: int):
+    """The edge along an axis from a corner whose bit of that axis is not set."""
+    return 4 * axis + (((corner >> (axis + 1)) << axis) | (corner & ((1 << axis) - 1)))
+
+
+@wp.func
+def slot_corner(axis: int, slot: int):
+    """Where the quad's edge starts, seen from the cube in a slot of the quad."""
+    first = 1 << ((axis + 1) % 3)
+    second = 1 << ((axis + 2) % 3)
+    corner = int(0)
+    if slot == 0:
+        corner = first | second
+    elif slot == 1:
+        corner = second
+    elif slot == 3:
+        corner = first
+    return corner
+
+
+@wp.func
+def slot_of(axis: int, corner: int):
+    """The slot that `slot_corner` gives this corner."""
+    first = bit(corner, (axis + 1) % 3)
+    second = bit(corner, (axis + 2) % 3)
+    return 2 + first - second * (1 + 2 * first)
+
+
+@wp.func
+def distance_at(sdf: wp.array(dtype=float), point: int, place: wp.vec3i, corner: int, n: int):
+    """The distance at a cube's corner, raised on the boundary so that no surface can leave the lattice."""
+    value = sdf[point]
+    x = place[0] + bit(corner, 0)
+    y = place[1] + bit(corner, 1)
+    z = place[2] + bit(corner, 2)
+    if x == 0 or y == 0 or z == 0 or x == n or y == n or z == n:
+        value = wp.max(value, BOUNDARY)
+    return value
+
+
+@wp.func
+def pattern_at(sdf: wp.array(dtype=float), place: wp.vec3i, n: int):
+    """Bit b is set where corner b is inside."""
+    m = n + 1
+    base = (place[0] * m + place[1]) * m + place[2]
+    pattern = int(0)
+    for corner in range(8):
+        if sdf[base + corner_step(corner, m)] < 0.0:
+            pattern |= 1 << corner
+    if place[0] == 0:
+        pattern &= 0xAA
+    if place[1] == 0:
+        pattern &= 0xCC
+    if place[2] == 0:
+        pattern &= 0xF0
+    if place[0] == n - 1:
+        pattern &= 0x55
+    if place[1] == n - 1:
+        pattern &= 0x33
+    if place[2] == n - 1:
+        pattern &= 0x0F
+    return pattern
+
+
+@wp.func
+def quads_before(case: int, axis: int):
+    """How many of the first `axis` edges that a cube owns are crossed."""
+    count = int(0)
+    for a in range(axis):
+        if bit(case, 0) != bit(case, 1 << a):
+            count += 1
+    return count
+
+
+@wp.kernel(enable_backward=False)
+def classify(
+    offset: int,
+    n: int,
+    sdf: wp.array(dtype=float),
+    pinched_face: wp.array(dtype=int),
+    loop_count: wp.array(dtype=int),
+    cases: wp.array(dtype=wp.int16),
+    tally: wp.array(dtype=wp.int64),
+):
+    """Each cube's case (0 where no surface passes) and its loops + quads << 32.
+
+    Where one loop would pass a face twice in both cubes at that face, both take the case that connects it the other way.
+    """
+    cube = wp.tid() + offset
+    place = place_of(cube, n)
+    case = pattern_at(sdf, place, n)
+    if case == 0 or case == 255:
+        cases[cube] = wp.int16(0)
+        tally[cube] = wp.int64(0)
+        return
+    quads = quads_before(case, 3)
+    face = pinched_face[case]
+    if face >= 0:
+        axis = face >> 1
+        place[axis] = place[axis] + 2 * (face & 1) - 1  # a face with corners inside is not on the boundary
+        if pinched_face[pattern_at(sdf, place, n)] == (face ^ 1):
+            case += 256
+    cases[cube] = wp.int16(case)
+    tally[cube] = wp.int64(loop_count[case]) + (wp.int64(quads) << wp.int64(32))
+
+
+@wp.kernel(enable_backward=False)
+def number(
+    offset: int,
+    cases: wp.array(dtype=wp.int16),
+    tally: wp.array(dtype=wp.int64),
+    ends: wp.array(dtype=wp.int64),
+    loops: wp.array(dtype=int),
+    edges: wp.array(dtype=int),
+    counts: wp.array(dtype=int),
+):
+    """Tell each dual vertex its cube and loop (4 cube + loop), each quad its edge (3 cube + axis), and count vertices and faces."""
+    cube = wp.tid() + offset
+    if cube == ends.shape[0] - 1:
+        duals = int(ends[cube] & LOW_BITS)
+        quads = int(ends[cube] >> wp.int64(32))
+        counts[0] = duals + quads
+        counts[1] = 4 * quads
+    case = int(cases[cube])
+    if case == 0:
+        return
+    before = ends[cube] - tally[cube]
+    first = int(before & LOW_BITS)
+    for loop in range(int(tally[cube] & LOW_BITS)):
+        if first + loop < loops.shape[0]:
+            loops[first + loop] = 4 * cube + loop
+    quad = int(before >> wp.int64(32))
+    for axis in range(3):
+        if bit(case, 0) != bit(case, 1 << axis):
+            if quad < edges.shape[0]:
+                edges[quad] = 3 * cube + axis
+            quad += 1
+
+
+@wp.func
+def first_dual(ends: wp.array(dtype=wp.int64), tally: wp.array(dtype=wp.int64), cube: int):
+    return int((ends[cube] - tally[cube]) & LOW_BITS)
+
+
+@wp.func
+def dual_count(counts: wp.array(dtype=int)):
+    return counts[0] - counts[1] // 4
+
+
+@wp.func
+def quad_room(counts: wp.array(dtype=int), vertices: int, quads: int):
+    """How many quads there are and is room for: each needs its own row and its centre, which follows all dual vertices."""
+    return wp.min(wp.min(counts[1] // 4, quads), vertices - dual_count(counts))
+
+
+@wp.func
+def squashed(weights: wp.array2d(dtype=float), cube: int, column: int):
+    """A raw weight in its range about 1: (0.01, 1.99)."""
+    return 1.0 + 0.99 * wp.tanh(weights[cube, column])
+
+
+@wp.func
+def alphas_of(weights: wp.array2d(dtype=float), cube: int):
+    alphas = vec8()
+    for corner in range(8):
+        alphas[corner] = squashed(weights, cube, corner)
+    return alphas
+
+
+@wp.func
+def share_along(low: float, high: float):
+    """How far along an edge the crossing lies, from the weighted distances at its ends."""
+    return low / wp.max(low + high, 1.0e-6)
+
+
+@wp.func
+def crossing_of(
+    edge: int,
+    base: int,
+    place: wp.vec3i,
+    alphas: vec8,
+    points: wp.array(dtype=wp.vec3),
+    sdf: wp.array(dtype=float),
+    n: int,
+):
+    low = low_corner(edge)
+    high = low | (1 << (edge >> 2))
+    start = base + corner_step(low, n + 1)
+    end = base + corner_step(high, n + 1)
+    along = share_along(
+        wp.abs(distance_at(sdf, start, place, low, n)) * alphas[low],
+        wp.abs(distance_at(sdf, end, place, high, n)) * alphas[high],
+    )
+    return points[start] + along * (points[end] - points[start])
+
+
+@wp.kernel(enable_backward=False)
+def dual_vertices(
+    offset: int,
+    n: int,
+    points: wp.array(dtype=wp.vec3),
+    sdf: wp.array(dtype=float),
+    weights: wp.array2d(dtype=float),
+    cases: wp.array(dtype=wp.int16),
+    loop_edges: wp.array2d(dtype=int),
+    loops: wp.array(dtype=int),
+    counts: wp.array(dtype=int),
+    vertices: wp.array(dtype=wp.vec3),
+    deviation: wp.array(dtype=float),
+):
+    """A loop's crossings averaged by beta, and how much their distances from it deviate from their mean, summed; zeros beyond."""
+    row = wp.tid() + offset
+    if row >= dual_count(counts):
+        vertices[row] = wp.vec3(0.0, 0.0, 0.0)
+        deviation[row] = 0.0
+        return
+    cube = loops[row] >> 2
+    entry = 4 * int(cases[cube]) + (loops[row] & 3)
+    size = loop_edges[entry, 12]
+    place = place_of(cube, n)
+    base = (place[0] * (n + 1) + place[1]) * (n + 1) + place[2]
+    alphas = alphas_of(weights, cube)
+    crossings = mat12x3()
+    middle = wp.vec3(0.0, 0.0, 0.0)
+    total = float(0.0)
+    for e in range(size):
+        edge = loop_edges[entry, e]
+        crossing = crossing_of(edge, base, place, alphas, points, sdf, n)
+        beta = squashed(weights, cube, 8 + edge)
+        crossings[e] = crossing
+        middle += beta * crossing
+        total += beta
+    middle = middle / total
+    distances = vec12()
+    mean = float(0.0)
+    for e in range(size):
+        distances[e] = wp.length(crossings[e] - middle)
+        mean += distances[e]
+    mean = mean / float(size)
+    spread = float(0.0)
+    for e in range(size):
+        spread += wp.abs(distances[e] - mean)
+    vertices[row] = middle
+    deviation[row] = spread
+
+
+@wp.struct
+class Quad:
+    corners: wp.vec4i  # dual vertices in the slots' order
+    gammas: wp.vec4
+    forward: int  # whether that order is counter-clockwise seen from outside
+
+
+@wp.func
+def quad_of(
+    number: int,
+    n: int,
+    weights: wp.array2d(dtype=float),
+    cases: wp.array(dtype=wp.int16),
+    tally: wp.array(dtype=wp.int64),
+    ends: wp.array(dtype=wp.int64),
+    loop_of_edge: wp.array2d(dtype=int),
+    edges: wp.array(dtype=int),
+):
+    q = Quad()
+    owner = edges[number] // 3
+    axis = edges[number] - 3 * owner
+    q.forward = int(cases[owner]) & 1
+    for slot in range(4):
+        corner = slot_corner(axis, slot)
+        cube = owner - corner_step(corner, n)
+        q.corners[slot] = first_dual(ends, tally, cube) + loop_of_edge[int(cases[cube]), edge_from(axis, corner)]
+        q.gammas[slot] = 0.5 * squashed(weights, cube, WEIGHTS - 1)
+    return q
+
+
+@wp.kernel(enable_backward=False)
+def quads(
+    offset: int,
+    n: int,
+    weights: wp.array2d(dtype=float),
+    cases: wp.array(dtype=wp.int16),
+    tally: wp.array(dtype=wp.int64),
+    ends: wp.array(dtype=wp.int64),
+    loop_of_edge: wp.array2d(dtype=int),
+    edges: wp.array(dtype=int),
+    counts: wp.array(dtype=int),
+    vertices: wp.array(dtype=wp.vec3),
+    faces: wp.array(dtype=wp.vec3i),
+):
+    """Each quad's centre, weighted by gamma, and its four triangles; degenerate ones where there is no quad or no room for it."""
+    number = wp.tid() + offset
+    if number >= quad_room(counts, vertices.shape[0], edges.shape[0]):
+        for side in range(4):
+            faces[4 * number + side] = wp.vec3i(0, 0, 0)
+        return
+    q = quad_of(number, n, weights, cases, tally, ends, loop_of_edge, edges)
+    even = q.gammas[0] * q.gammas[2]
+    odd = q.gammas[1] * q.gammas[3]
+    share = even / (even + odd)
+    on_even = vertices[q.corners[0]] + vertices[q.corners[2]]
+    on_odd = vertices[q.corners[1]] + vertices[q.corners[3]]
+    centre = dual_count(counts) + number
+    vertices[centre] = 0.5 * (on_odd + share * (on_even - on_odd))
+    for side in range(4):
+        this = q.corners[side]
+        following = q.corners[(side + 1) & 3]
+        if q.forward != 0:
+            faces[4 * number + side] = wp.vec3i(this, following, centre)
+        else:
+            this = q.corners[3 - side]
+            following = q.corners[(6 - side) & 3]
+            faces[4 * number + side] = wp.vec3i(this, following, centre)
