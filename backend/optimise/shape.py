@@ -68,7 +68,9 @@ class ShapeFit:
         self.phases = phases(settings, views)
         self.phase = -1
         self.reseeded = 0
-        self.grid = SignedDistanceGrid.from_field(hull, self.phases[0].cells, settings.method, half_extent)
+        self.grid = SignedDistanceGrid.from_field(
+            hull, self.phases[0].cells, settings.method, half_extent, renderer.engine
+        )
         layout = hash_layout(settings.hash_levels, log2_size=settings.hash_log2_size)
         start = generator(seed, "field", 0)
         self.field = MaterialField(renderer.engine, layout, generator=start).to(device)
@@ -131,7 +133,7 @@ class ShapeFit:
         """The present surface, and FlexiCubes' spread; of the room's size where `fixed`."""
         extracted = self.grid.surface()
         faces = extracted.faces
-        self._surface_counts = torch.tensor([extracted.vertices.shape[0], faces.shape[0]], device=faces.device)
+        self._surface_counts = extracted.counts
         normals = vertex_normals(extracted.vertices, faces)
         return Surface(extracted.vertices, faces, normals, edge_adjacency(faces)), extracted.regularity
 
