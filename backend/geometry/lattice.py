@@ -98,7 +98,7 @@ class Lattice:
         return direction, edge - direction * self.point_count
 
     def crossings_at(self, inside: Tensor, directions: tuple[tuple[int, int, int], ...]) -> Tensor:
-        """How many edges with one end inside meet at each point: [P] uint8 of `crossing_edges`' arguments, without a wait for the device."""
+        """[P] uint8, how many edges with one end inside meet at each point; arguments as for `crossing_edges`, no wait for the device."""
         grid = inside.view(self.side, self.side, self.side)
         count = torch.zeros(grid.shape, dtype=torch.uint8, device=inside.device)
         for steps in directions:

@@ -54,7 +54,8 @@ def extract_surface(
 @dataclass(frozen=True)
 class _Numbers:
     """Who is who: cases [C] int16, loops and quads of each cube [C] and summed up to it [C] int64, and of what there is room for the
-    loop of each vertex and the edge of each quad; counts [2] as in `Extraction`."""
+    loop of each vertex and the edge of each quad; counts [2] as in `Extraction`.
+    """
 
     cases: Tensor
     tally: Tensor

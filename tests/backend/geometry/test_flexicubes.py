@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from backend.engines.cube_tables import crossing_loops
 from backend.geometry import flexicubes, tetrahedra
 from backend.geometry.clean import is_closed
-from backend.engines.cube_tables import crossing_loops
 from backend.geometry.lattice import Lattice
 from backend.geometry.surface import Surface
 
