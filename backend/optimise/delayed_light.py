@@ -9,6 +9,7 @@ from backend.light.environment import EnvironmentLight, PrefilteredLight
 from backend.loss.regularisers import light_whiteness
 from backend.optimise.adam import adam, set_rates
 from backend.optimise.recorded import Recorded
+from backend.optimise.team import Team
 
 
 class DelayedLight:
@@ -23,14 +24,17 @@ class DelayedLight:
         locked: the light has no gradient and is prefiltered once.
         rate: Adam's step in one step of the fit.
         whiteness: weight of `light_whiteness` in the light's own loss.
+        team: whose gradients are averaged.
 
     Attributes:
         shown: the prefiltered light as the steps see it: tensors that stay where they are, leaves that gather the gradients.
         whiteness: the term as it was when the light last moved.
     """
 
-    def __init__(self, light: EnvironmentLight, every: int, locked: bool, rate: float, whiteness: float) -> None:
-        self.light, self.every, self.locked = light, every, locked
+    def __init__(
+        self, light: EnvironmentLight, every: int, locked: bool, rate: float, whiteness: float, team: Team
+    ) -> None:
+        self.light, self.every, self.locked, self._team = light, every, locked, team
         self._weight = whiteness
         device = light.log_texels.device
         if locked:
@@ -59,6 +63,7 @@ class DelayedLight:
         self._optimiser.zero_grad(set_to_none=True)
         source, leaves = _tensors(self.light.prefiltered()), _tensors(self.shown)
         whiteness = light_whiteness(self.light.texels())
+        self._team.average_([leaf.grad for leaf in leaves])
         gradients = [leaf.grad / self.every for leaf in leaves if leaf.grad is not None]
         torch.autograd.backward([*source, self._weight * whiteness], [*gradients, torch.ones_like(whiteness)], inputs=[texels])
         set_rates(self._optimiser, self._factor)

@@ -44,6 +44,6 @@ def run(fit: Fit, on_step: Callable[[Fit, Mapping[str, Tensor]], bool]) -> bool:
     return True
 
 
-def weighted(terms: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Tensor:
-    """The sum of the terms times their weights; a term without a weight is left out."""
-    return torch.stack([weights[name] * term for name, term in terms.items() if name in weights]).sum()
+def weighted(terms: Mapping[str, Tensor], weights: Mapping[str, Tensor | None]) -> Tensor:
+    """The sum of the terms times their weights; None leaves a term out, and each term must have one or the other (KeyError)."""
+    return torch.stack([weight * term for name, term in terms.items() if (weight := weights[name]) is not None]).sum()

@@ -8,6 +8,8 @@ from torch import Tensor
 
 Terms = Mapping[str, Tensor]
 
+_LATER = 3  # steps after which a count is read: by then the device has long passed it
+
 
 class Recorded:
     """A part of a step that is run again and again: on a CUDA device recorded as a graph, then replayed by a single call.
@@ -23,17 +25,19 @@ class Recorded:
         first_calls: how many run as they are, each time anew after `forget`.
     """
 
-    def __init__(self, part: Callable[[], Terms], device: torch.device, first_calls: int = 2) -> None:
+    def __init__(self, part: Callable[[], Terms], device: torch.device, first_calls: int = 1) -> None:
         self._part, self._device, self._first_calls = part, device, first_calls
         self._recordable = device.type != "cpu"
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._terms: Terms = {}
 
-    def __call__(self) -> Terms:
-        """Run the part once."""
+    def __call__(self, ready: bool = True) -> Terms:
+        """Run the part once; as it is while it is not `ready` to be recorded."""
         if not self._recordable:
             return self._part()
+        if not ready:
+            self.forget()
         self._calls += 1
         if self._calls <= self._first_calls:
             side = torch.cuda.Stream(self._device)
@@ -57,13 +61,16 @@ class Recorded:
 
 
 class Tally:
-    """Counts that are read back from a device a little later, so that nothing waits for it; on the CPU they are there at once."""
+    """Counts that are read back from a device some steps later, so that nothing waits for it; on the CPU they are there at once.
+
+    How many steps later is fixed: what follows from a count happens at the same step in every run, and in every process of one.
+    """
 
     def __init__(self) -> None:
         self._under_way: deque[tuple[Tensor, torch.cuda.Event | None]] = deque()
 
     def post(self, counts: Tensor) -> None:
-        """Send a vector of counts on its way to the host."""
+        """Send a step's vector of counts on its way to the host."""
         if counts.device.type == "cpu":
             self._under_way.append((counts.clone(), None))
             return
@@ -73,12 +80,17 @@ class Tally:
         event.record(torch.cuda.current_stream(counts.device))
         self._under_way.append((host, event))
 
-    def latest(self) -> list[int] | None:
-        """The newest counts that have arrived and were not taken yet, or None."""
-        found = None
-        while self._under_way and (self._under_way[0][1] is None or self._under_way[0][1].query()):
-            found = self._under_way.popleft()[0].tolist()
-        return found
+    def latest(self, wait: bool) -> list[int] | None:
+        """The counts that are due, each given once; None where there are none. With `wait`, those of the last step at once."""
+        if not self._under_way:
+            return None
+        counts, event = self._under_way[0]
+        if event is not None:
+            if len(self._under_way) <= _LATER and not wait:
+                return None
+            event.synchronize()
+        self._under_way.popleft()
+        return counts.tolist()
 
     def clear(self) -> None:
         """Forget what is under way."""

@@ -28,6 +28,7 @@ from backend.optimise.recorded import Recorded, Tally
 from backend.optimise.room import Room
 from backend.optimise.sampling import batches, digest
 from backend.optimise.schedule import Timetable, exponential, ramp
+from backend.optimise.team import Team
 from backend.render.renderer import Frame, Pixels, Renderer, Surface
 
 TANGENTS_EVERY = 25  # steps between two computations of the tangent frames, which move far less than the positions do
@@ -56,6 +57,7 @@ class RefineFit:
         renderer: Renderer,
         seed: int,
         coarse_to_fine: bool = True,
+        team: Team | None = None,
     ) -> None:
         """All on the run's device; the mesh has texture coordinates.
 
@@ -63,6 +65,7 @@ class RefineFit:
         Leave it out where `textures` already hold detail that is to be kept.
         """
         self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
+        self.team = team or Team()
         self.light, self.size, device = light, max(textures.size), mesh.vertices.device
         self.coarse_to_fine = coarse_to_fine
         self.lock_positions = lock_positions
@@ -72,6 +75,7 @@ class RefineFit:
             light_settings.lock,
             settings.learning_rate_light,
             settings.weights.light_whiteness,
+            self.team,
         )
         self.steps, self.step = settings.steps, 0
         self.start = mesh
@@ -87,7 +91,8 @@ class RefineFit:
         self.tangents = TangentFrames.of(mesh)
         self.frames = self.tangents.at(mesh.vertices, vertex_normals(mesh.vertices, mesh.faces))
         self.timetable = Timetable(self._columns(), settings.steps, device)
-        self.order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name).to(device)
+        order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name)
+        self.order = self.team.share(order).to(device)
         self.clock = torch.zeros(1, dtype=torch.int64, device=device)
         self.jitter = torch.zeros(SMOOTHNESS_POINTS, 2, device=device)
         self.random = torch.Generator(device)
@@ -99,7 +104,7 @@ class RefineFit:
         """One step; see `Fit`."""
         if max(self.textures.size) != self._texture_size():
             self._take_textures(self.textures.resized(self._texture_size()))
-        counts = self.tally.latest()
+        counts = self.tally.latest(wait=not self.room.known)
         if counts is not None and self.room.take((0, 0, *counts)):
             self.recorded.forget()
         if not self.lock_positions and self.step % TANGENTS_EVERY == 0:
@@ -107,7 +112,7 @@ class RefineFit:
             self.frames.copy_(self.tangents.at(vertices, vertex_normals(vertices, self.start.faces)))
         self.clock.fill_(self.step)
         self.jitter.normal_(generator=self.random.manual_seed(digest(self.seed, self.name, self.step)))
-        terms = self.recorded()
+        terms = self.recorded(self.room.known)
         self.tally.post(self.covered)
         self.delayed.after_step(self.step, self.factor)
         return terms
@@ -115,6 +120,8 @@ class RefineFit:
     def _step(self) -> dict[str, Tensor]:
         """The step in `clock`; recordable once the room is known."""
         index, now = self.order.index_select(0, self.clock)[0], self.timetable.at(self.clock)
+        rate = now["rate"]
+        assert rate is not None
         weights, surface = self.settings.weights, self.surface()
         cameras, canvas = self.views.cameras.select(index), self.views.canvas
         frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
@@ -123,7 +130,7 @@ class RefineFit:
             log_gains = self.log_gains.index_select(0, index)
             gains = torch.cat([log_gains.exp(), torch.ones_like(log_gains[:, :1])], -1)
             image = image * gains[:, None, None, :]
-        compared = photometric(self.renderer.engine, image, self.views, index, self.clock.int())
+        compared = photometric(self.renderer.engine, image, self.views, index, self._noise_seed())
         terms = {"color": compared.color, "mask": compared.mask_squared, **self._smoothness(frame)}
         if weights.normal_smoothness and frame.sample.normal is not None:
             terms["normal_smoothness"] = normal_uprightness(frame.sample.normal, real)
@@ -134,13 +141,14 @@ class RefineFit:
         self.optimiser.zero_grad(set_to_none=True)
         self.position_optimiser.zero_grad(set_to_none=True)
         weighted(terms, now).backward()
-        set_rates(self.optimiser, now["rate"])
+        self._average_gradients()
+        set_rates(self.optimiser, rate)
         self.optimiser.step()
         self.textures.project_()
         if not self.lock_positions:
-            self.position_optimiser.param_groups[0]["lr"] = self.settings.learning_rate_positions * now["rate"]
+            self.position_optimiser.param_groups[0]["lr"] = self.settings.learning_rate_positions * rate
             self.position_optimiser.step()
-        self.covered, self.factor = frame.pixels.covered[None], now["rate"]
+        self.covered, self.factor = frame.pixels.covered[None], rate
         told = {name: term.detach() for name, term in terms.items()}
         return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
 
@@ -216,6 +224,14 @@ class RefineFit:
             groups.append({"params": [self.log_gains], "rate": settings.learning_rate_light})
         self.optimiser = adam(groups, self.log_gains.device, eps=1e-15)
         self.recorded.forget()
+
+    def _noise_seed(self) -> Tensor:
+        """[1] int32 of this step's random background, in this process."""
+        return (self.clock * self.team.size + self.team.rank).int()
+
+    def _average_gradients(self) -> None:
+        parameters = (*self.textures.parameters(), self.positions, self.log_gains)
+        self.team.average_([parameter.grad for parameter in parameters])
 
     def _smoothness(self, frame: Frame) -> dict[str, Tensor]:
         uv, real, weights = frame.pixels.uv, frame.pixels.real, self.settings.weights

@@ -26,6 +26,11 @@ class Room:
         self.surface: None = None
         self.pixels: int | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether a step of fixed size can run, which on the CPU none has to."""
+        return not self._fixed or self.pixels is not None
+
     def take(self, counts: Sequence[int]) -> bool:
         """Look at what a step counted (vertices, faces, covered pixels); True when there is other room now than there was."""
         if not self._fixed:

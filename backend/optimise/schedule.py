@@ -29,16 +29,14 @@ class Timetable:
         steps: how many there are.
         device: where.
 
-    Attributes:
-        names: of the columns that are not zero throughout.
     """
 
     def __init__(self, columns: Mapping[str, Callable[[int], float]], steps: int, device: torch.device) -> None:
         rows = torch.tensor([[value(step) for value in columns.values()] for step in range(max(1, steps))])
-        used = rows.any(0)
-        self.names = tuple(name for name, kept in zip(columns, used.tolist(), strict=True) if kept)
-        self._rows = rows[:, used].to(device)
+        self._used = dict(zip(columns, rows.any(0).tolist(), strict=True))
+        self._rows = rows.to(device)
 
-    def at(self, clock: Tensor) -> dict[str, Tensor]:
-        """The row of the step in `clock` ([1] int64 on the device): scalars by name."""
-        return dict(zip(self.names, self._rows.index_select(0, clock)[0].unbind(), strict=True))
+    def at(self, clock: Tensor) -> dict[str, Tensor | None]:
+        """The row of the step in `clock` ([1] int64 on the device): scalars by name, None for what is zero at every step."""
+        row = self._rows.index_select(0, clock)[0].unbind()
+        return {name: value if used else None for (name, used), value in zip(self._used.items(), row, strict=True)}

@@ -27,6 +27,7 @@ from backend.optimise.recorded import Recorded, Tally
 from backend.optimise.room import Room
 from backend.optimise.sampling import batches, digest, generator
 from backend.optimise.schedule import Timetable, exponential, falling, ramp
+from backend.optimise.team import Team
 from backend.render.renderer import Frame, Pixels, Renderer, Surface
 
 JITTER = 0.01  # how far the smoothness term looks, in the normalised box
@@ -53,9 +54,11 @@ class ShapeFit:
         light_settings: LightSettings,
         renderer: Renderer,
         seed: int,
+        team: Team | None = None,
     ) -> None:
         """Views and hull ([R, R, R] inside-ness in [0, 1] over [-half_extent, half_extent]^3) on the run's device."""
         self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
+        self.team = team or Team()
         self.light, device = light, views.images.device
         self.delayed = DelayedLight(
             light,
@@ -63,6 +66,7 @@ class ShapeFit:
             light_settings.lock,
             settings.learning_rate,
             settings.weights.light_whiteness,
+            self.team,
         )
         self.steps, self.step = settings.steps, 0
         self.phases = phases(settings, views)
@@ -78,7 +82,8 @@ class ShapeFit:
             [{"params": self.field.parameters(), "rate": settings.learning_rate}], device, eps=1e-15
         )
         self.timetable = Timetable(self._columns(), settings.steps, device)
-        self.order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name).to(device)
+        order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name)
+        self.order = self.team.share(order).to(device)
         self.clock = torch.zeros(1, dtype=torch.int64, device=device)
         self.jitter = torch.zeros(SMOOTHNESS_POINTS, 3, device=device)
         self.random = torch.Generator(device)
@@ -93,7 +98,7 @@ class ShapeFit:
         self._look_back()
         self.clock.fill_(self.step)
         self.jitter.normal_(generator=self.random.manual_seed(digest(self.seed, self.name, self.step)))
-        terms = self.recorded()
+        terms = self.recorded(self.room.known)
         self.tally.post(self.counts)
         self.delayed.after_step(self.step, self.factor)
         return terms
@@ -101,10 +106,12 @@ class ShapeFit:
     def _step(self) -> dict[str, Tensor]:
         """The step in `clock`; recordable once the room is known."""
         index, now = self.order.index_select(0, self.clock)[0], self.timetable.at(self.clock)
+        rate = now["rate"]
+        assert rate is not None
         surface, regularity = self._extract()
         cameras, canvas = self.scaled.cameras.select(index), self.scaled.canvas
         frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
-        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self.clock.int())
+        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self._noise_seed())
         absolute = self.settings.method == "flexicubes"
         terms = {
             "color": compared.color,
@@ -116,11 +123,12 @@ class ShapeFit:
         self.geometry_optimiser.zero_grad(set_to_none=True)
         self.material_optimiser.zero_grad(set_to_none=True)
         weighted(terms, now).backward()
+        self._average_gradients()
         for optimiser in (self.geometry_optimiser, self.material_optimiser):
-            set_rates(optimiser, now["rate"])
+            set_rates(optimiser, rate)
             optimiser.step()
         self.counts = torch.cat((self._surface_counts, frame.pixels.covered[None]))
-        self.factor = now["rate"]
+        self.factor = rate
         told = {name: term.detach() for name, term in terms.items()}
         return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
 
@@ -139,7 +147,7 @@ class ShapeFit:
 
     def _look_back(self) -> None:
         """What earlier steps counted: a surface that vanished is put back, and one that outgrows its room gets more."""
-        counts = self.tally.latest()
+        counts = self.tally.latest(wait=not self.room.known)
         if counts is None:
             return
         if counts[1] == 0:
@@ -203,6 +211,13 @@ class ShapeFit:
         self.room.clear()
         self.tally.clear()
         self.recorded.forget()
+
+    def _noise_seed(self) -> Tensor:
+        """[1] int32 of this step's random background, in this process."""
+        return (self.clock * self.team.size + self.team.rank).int()
+
+    def _average_gradients(self) -> None:
+        self.team.average_([parameter.grad for parameter in (*self.grid.parameters(), *self.field.parameters())])
 
     def _smoothness(self, frame: Frame) -> Tensor:
         pixels, sample = frame.pixels, frame.sample
