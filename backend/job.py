@@ -41,6 +41,7 @@ from backend.contract import (
     write_json,
 )
 
+_BEFORE_STEPS = ("request.json", "plan.json")  # what the state folder holds before there is anything to go on from
 # Another machine or another number of threads may finish what one has begun.
 _NOT_THE_JOB = ("device", "engine", "threads")
 
@@ -211,7 +212,7 @@ class Job:
 
 def has_checkpoint(names: JobFolder) -> bool:
     """True when the job folder holds anything a run could go on from."""
-    return names.state.is_dir() and any(item.name != "request.json" for item in names.state.iterdir())
+    return names.state.is_dir() and any(item.name not in _BEFORE_STEPS for item in names.state.iterdir())
 
 
 def _refuse_others(names: JobFolder, request: Request, resume: bool) -> None:

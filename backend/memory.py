@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +29,14 @@ def is_out_of_memory(error: BaseException) -> bool:
         or (isinstance(error, RuntimeError) and ("failed to allocate" in text or "can't allocate memory" in text))
         or (isinstance(error, RuntimeError) and "out of memory" in text)
     )
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if device.type != "cpu":
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
 
 
 def free_memory(device: torch.device) -> Free:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from backend.bake.asset import make_asset
+from backend.bake.asset import Cut, bake_cut, start_cut
 from backend.bake.texels import texel_surface
 from backend.bake.textures import finish_maps
 from backend.bake.unseen import seen_texels
-from backend.contract import Event, Progress, Request, Result, Warned, to_dict, version
+from backend.contract import Event, Progress, Request, Result, to_dict, version, write_json
 from backend.dataset.hull import visual_hull
 from backend.dataset.views import Views
 from backend.engines.select import select_engine
@@ -28,37 +31,25 @@ from backend.light.environment import EnvironmentLight
 from backend.loss.metrics import lpips_meter
 from backend.material.channels import MaterialMaps
 from backend.material.textures import MaterialTextures
+from backend.memory import free_memory
 from backend.optimise.checkpoint import load_checkpoint, save_checkpoint
-from backend.optimise.fit import run
+from backend.optimise.fit import Fit
 from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
+from backend.plan import Images, Plan, follow, numbers, plan_run, read_numbers
 from backend.render.renderer import Renderer
-from backend.scene import Scene, read_scene
+from backend.run import Run, optimise
+from backend.scene import images_of, read_scene, survey
 from backend.watch import Watch
 
 HALF_EXTENT = 1.08  # of the grid: the object's longest side is 2, and its surface must not touch the grid's border
-_HULL_CELLS = 128
-
-
-@dataclass(frozen=True)
-class Run:
-    """What every stage of one run needs."""
-
-    request: Request
-    job: Job
-    emit: Callable[[Event], None]
-    device: torch.device
-    renderer: Renderer
-    scene: Scene
-    train: Views
-    watch: Watch
-
-    def warn(self, messages: tuple[str, ...]) -> None:
-        """Tell the artist, and keep it for the report."""
-        for message in messages:
-            if message not in self.watch.warnings:
-                self.watch.warnings.append(message)
-                self.emit(Warned(message=message))
+_LEAST_HULL_CELLS = 64
+_SLOW_IMPORT = (
+    "torch._dynamo"  # the first optimiser imports it, which takes a second or two; better while images are read
+)
+_CUT = (
+    0.9  # part of the shape stage after which its mesh is taken and unwrapped, while material and light are fitted on
+)
 
 
 def reconstruct(request: Request, job: Job, emit: Callable[[Event], None]) -> Result:
@@ -78,16 +69,32 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None]) -> Run:
     threads = request.threads or os.cpu_count() or 1
     torch.set_num_threads(threads)
     torch.manual_seed(request.seed)
-    renderer = Renderer(select_engine(request.engine, device, threads))
+    threading.Thread(target=importlib.import_module, args=(_SLOW_IMPORT,), daemon=True).start()
     emit(Progress(stage="views", step=0, steps=1))
-    scene = read_scene(request, renderer, device)
-    train = scene.dataset.train.to(device)
+    source = survey(request)
+    images = images_of(request, source)
+    renderer = Renderer(select_engine(request.engine, device, threads))
+    plan = _plan(request, images, job, device)
+    emit(plan.event(images))
+    scene = read_scene(plan.request, renderer, device, source, threads)
+    views = scene.dataset.train
+    train = views.to(device) if plan.images == "device" else views.within_reach(device)
     watch = Watch(job, emit, train, scene.dataset.similarity, scene.light, renderer)
-    run_ = Run(request, job, emit, device, renderer, scene, train, watch)
-    run_.warn(scene.dataset.warnings)
+    run_ = Run(plan, images, job, emit, device, renderer, scene, train, watch)
+    run_.warn((*plan.notes, *scene.dataset.warnings))
     watch.timings["views"] = time.monotonic() - began
     emit(Progress(stage="views", step=1, steps=1))
     return run_
+
+
+def _plan(request: Request, images: Images, job: Job, device: torch.device) -> Plan:
+    """A plan for the memory that is free now; a resumed run keeps to the one it began with."""
+    plan = plan_run(request, images, free_memory(device))
+    path = job.state / "plan.json"
+    if job.resumed and (stored := read_numbers(path)):
+        return follow(plan, stored)
+    write_json(path, numbers(plan))
+    return plan
 
 
 def _asset(run_: Run) -> tuple[Mesh, MaterialMaps]:
@@ -95,10 +102,10 @@ def _asset(run_: Run) -> tuple[Mesh, MaterialMaps]:
     path = run_.job.state / "asset.pt"
     stored = load_checkpoint(path, run_.device) if run_.job.resumed else None
     if stored is None:
-        fit = _shape(run_)
+        fit, cutting = _shape(run_)
         began = time.monotonic()
         run_.emit(Progress(stage="asset", step=0, steps=1, eta=run_.watch.time_left(run_.request.refine.steps)))
-        asset = make_asset(fit.mesh(), fit.field, run_.renderer.engine, run_.request.asset)
+        asset = bake_cut(cutting.result(), fit.field, run_.renderer.engine, run_.request.asset)
         run_.watch.timings["asset"] = time.monotonic() - began
         stored = {
             "mesh": vars(asset.mesh),
@@ -116,53 +123,52 @@ def _asset(run_: Run) -> tuple[Mesh, MaterialMaps]:
     return Mesh(**stored["mesh"]), MaterialMaps(**stored["maps"])
 
 
-def _shape(run_: Run) -> ShapeFit:
-    cameras, masks = run_.train.cameras, run_.train.images[..., 3].float()
+def _shape(run_: Run) -> tuple[ShapeFit, Future[Cut]]:
+    """Stage 1, and the mesh it had at `_CUT` on its way to texture coordinates."""
     corner = torch.full((3,), HALF_EXTENT, device=run_.device)
-    hull = visual_hull(cameras, masks, _HULL_CELLS, -corner, corner)
-    fit = ShapeFit(
-        run_.request.shape,
-        run_.train,
-        hull,
-        HALF_EXTENT,
-        run_.scene.light,
-        run_.request.light,
-        run_.renderer,
-        run_.request.seed,
-    )
-    _optimise(run_, fit, run_.request.refine.steps)
+    cells = max(_LEAST_HULL_CELLS, 2 * run_.request.shape.start_cells)
+    hull = visual_hull(run_.train.cameras, run_.train.masks(), cells, -corner, corner)
+    path = run_.job.state / "cut.pt"
+    cuttings: list[Future[Cut]] = []
+
+    def begin() -> ShapeFit:
+        light, request = run_.scene.light, run_.request
+        return ShapeFit(request.shape, run_.train, hull, HALF_EXTENT, light, request.light, run_.renderer, request.seed)
+
+    def on_step(fit: Fit, terms: Mapping[str, Tensor]) -> bool:
+        if fit.step == round(_CUT * fit.steps):
+            assert isinstance(fit, ShapeFit)
+            mesh = fit.mesh()
+            save_checkpoint(path, {"mesh": vars(mesh)})
+            cuttings.append(start_cut(mesh, run_.request.asset))
+        return run_.watch.on_step(fit, terms)
+
+    fit = optimise(run_, "shape", begin, on_step, run_.request.refine.steps)
     if fit.reseeded:
         run_.warn((f"the surface vanished {fit.reseeded} times and was started anew; masks or poses may be wrong",))
-    return fit
+    if not cuttings:  # resumed after it was taken, or a stage of a single step
+        stored = load_checkpoint(path, run_.device)
+        cuttings.append(start_cut(Mesh(**stored["mesh"]) if stored else fit.mesh(), run_.request.asset))
+    return fit, cuttings[-1]
 
 
 def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
-    fit = RefineFit(
-        run_.request.refine,
-        run_.train,
-        mesh,
-        MaterialTextures(maps),
-        run_.scene.light,
-        run_.request.light,
-        run_.request.lock_positions,
-        run_.renderer,
-        run_.request.seed,
-        coarse_to_fine=run_.scene.kept is None,
-    )
-    _optimise(run_, fit, 0)
-    return fit
+    def begin() -> RefineFit:
+        size, textures = run_.request.asset.texture_size, MaterialTextures(maps)
+        return RefineFit(
+            run_.request.refine,
+            run_.train,
+            mesh,
+            textures.resized(size) if max(textures.size) > size else textures,
+            run_.scene.light,
+            run_.request.light,
+            run_.request.lock_positions,
+            run_.renderer,
+            run_.request.seed,
+            coarse_to_fine=run_.scene.kept is None,
+        )
 
-
-def _optimise(run_: Run, fit: ShapeFit | RefineFit, later_steps: int) -> None:
-    """Run one stage from its checkpoint or its start; leaves a checkpoint at its end, and where the run is cancelled."""
-    stored = load_checkpoint(run_.job.state / f"{fit.name}.pt", run_.device) if run_.job.resumed else None
-    if stored is not None:
-        fit.restore(stored)
-        run_.watch.restore(stored)
-    run_.watch.begin(fit, later_steps)
-    if not run(fit, run_.watch.on_step):
-        run_.job.raise_if_cancelled()
-    run_.watch.end(fit)
+    return optimise(run_, "refine", begin, run_.watch.on_step, 0)
 
 
 def _export(run_: Run, fit: RefineFit) -> Result:

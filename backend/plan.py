@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from backend.contract import EnvironmentFault, Planned, Request, parse
 from backend.memory import Free
@@ -110,11 +112,11 @@ def plan_run(request: Request, images: Images, free: Free) -> Plan:
     """
     longest = max(images.height, images.width)
     fixed = _wishes(request)
-    if request.views.resolution == 0:
-        request = assigned(request, "views.resolution", max(32, min(longest, request.asset.texture_size)))
-    request = assigned(request, "views.resolution", min(longest, request.views.resolution))
-    for candidate in (request, *_smaller(request, _STEPS, fixed)):
-        notes = _changes(request, candidate)
+    limit = request.asset.texture_size if request.views.resolution == 0 else request.views.resolution
+    bounded = assigned(request, "views.resolution", max(32, min(longest, limit)))
+    start = request if limit >= longest else bounded
+    for candidate in (start, *_smaller(bounded, _STEPS, fixed)):
+        notes = _changes(bounded, candidate)
         photographs = host_bytes(candidate, images)
         if free.device is None:
             needed = device_bytes(candidate, images, False, False) + photographs
@@ -140,11 +142,35 @@ def smaller_plan(plan: Plan, images: Images, stage: str) -> Plan | None:
     Half the views a step, then images of half the size, then textures of half the side; what the artist set gives way too, since the run
     would be lost otherwise.
     """
-    request = next(_smaller(plan.request, _STEPS_UNDER_WAY[stage], set()), None)
+    longest = max(images.height, images.width)
+    present = assigned(plan.request, "views.resolution", min(longest, plan.request.views.resolution or longest))
+    request = next(_smaller(present, _STEPS_UNDER_WAY[stage], set()), None)
     if request is None:
         return None
     needed = device_bytes(request, images, plan.images == "device", True)
-    return replace(plan, request=request, needed=needed, notes=_changes(plan.request, request))
+    return replace(plan, request=request, needed=needed, notes=_changes(present, request))
+
+
+def numbers(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON can hold it."""
+    return {"images": plan.images, **{path: _value(plan.request, path) for path in _WORDS}}
+
+
+def read_numbers(path: Path) -> dict[str, Any] | None:
+    """What `numbers` gave, read from a file; None where there is none that is whole."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return stored if {"images", *_WORDS} <= set(stored) else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def follow(plan: Plan, stored: Mapping[str, Any]) -> Plan:
+    """A plan with the numbers that an earlier part of the run had: its checkpoints want them."""
+    request = plan.request
+    for path in _WORDS:
+        request = assigned(request, path, int(stored[path]))
+    return replace(plan, request=request, notes=())
 
 
 def device_bytes(request: Request, images: Images, photographs: bool, records: bool) -> int:

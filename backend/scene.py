@@ -8,15 +8,18 @@ from pathlib import Path
 import torch
 
 from backend.contract import Request, RequestError
-from backend.dataset.load import load
+from backend.dataset.load import Source, find_source, read_source
 from backend.dataset.mesh_file import TexturedMesh
 from backend.dataset.reference import MESH_SUFFIXES, read_environment, read_mesh
 from backend.dataset.views import Dataset, Similarity
 from backend.geometry.mesh import Mesh
 from backend.light.environment import EnvironmentLight
 from backend.material.channels import MaterialMaps
+from backend.plan import Images
 from backend.render.renderer import Renderer
-from backend.render.synthetic import reference_dataset, same_size
+from backend.render.synthetic import held_out_of, reference_dataset, same_size
+
+RENDERED_SIDE = 512  # pixels of the views rendered of a mesh where the request leaves it open
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,34 @@ class Scene:
     kept: tuple[Mesh, MaterialMaps] | None
 
 
-def read_scene(request: Request, renderer: Renderer, device: torch.device) -> Scene:
-    """Read everything a request names. RequestError says what is wrong with which file."""
-    source = Path(request.source)
+def survey(request: Request) -> Source | None:
+    """What a run will read, from the files' heads alone; None where views of a reference mesh are rendered."""
+    path = Path(request.source)
+    if path.suffix.lower() in MESH_SUFFIXES:
+        return None
+    return find_source(path.parent if path.is_file() else path, request.views.holdout)
+
+
+def images_of(request: Request, source: Source | None) -> Images:
+    """How many images of what size a run will have."""
+    if source is None:
+        side = request.views.resolution or RENDERED_SIDE
+        return Images(request.views.count, held_out_of(request.views.count), side, side)
+    return Images(len(source.train), len(source.test), source.height, source.width)
+
+
+def read_scene(
+    request: Request, renderer: Renderer, device: torch.device, source: Source | None = None, threads: int = 4
+) -> Scene:
+    """Read everything a request names (`source`: what `survey` found of it). RequestError says what is wrong with which file."""
     given = (
         _unwrapped(Path(request.keep_mesh)) if request.keep_mesh else None
     )  # first: views may take minutes to render
-    if source.suffix.lower() in MESH_SUFFIXES:
-        dataset = _reference(request, read_mesh(source), renderer, device)
+    source = source or survey(request)
+    if source is None:
+        dataset = _reference(request, read_mesh(Path(request.source)), renderer, device)
     else:
-        dataset = load(source.parent if source.is_file() else source, request.views)
+        dataset = read_source(source, request.views, threads)
     if request.light.file is None:
         light = EnvironmentLight(request.light.resolution)
     else:
@@ -61,7 +82,7 @@ def _reference(request: Request, asset: TexturedMesh, renderer: Renderer, device
         )
     picture = read_environment(Path(request.views.environment)).to(device)
     light = EnvironmentLight.from_latlong(picture, max(128, request.light.resolution)).to(device)
-    return reference_dataset(renderer, asset, light, request.views.resolution or 512, request.views.count)
+    return reference_dataset(renderer, asset, light, request.views.resolution or RENDERED_SIDE, request.views.count)
 
 
 def _unwrapped(path: Path) -> TexturedMesh:

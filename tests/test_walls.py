@@ -17,7 +17,7 @@ ORDER = [
     {"bake"},
     {"export"},
 ]
-ABOVE_ALL = {"pipeline", "commands", "__main__", "console", "job", "scene", "watch", "plan", "memory"}
+ABOVE_ALL = {"pipeline", "commands", "__main__", "console", "job", "scene", "watch", "plan", "memory", "run"}
 
 
 def imports(path: Path) -> list[tuple[int, str]]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +33,19 @@ class Asset:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A surface that is tidied up and unwrapped; what it is made of may still be fitted.
+
+    Attributes:
+        unwrapped: the mesh with texture coordinates.
+        warnings: sentences for the artist.
+    """
+
+    unwrapped: Unwrapped
+    warnings: tuple[str, ...]
+
+
 def make_asset(mesh: Mesh, field: Callable[[Tensor], MaterialSample], engine: Engine, settings: AssetStage) -> Asset:
     """Stage 2: floaters dropped, triangles reduced, unwrapped, baked.
 
@@ -43,6 +58,11 @@ def make_asset(mesh: Mesh, field: Callable[[Tensor], MaterialSample], engine: En
     Returns:
         An Asset on the mesh's device, without gradients.
     """
+    return bake_cut(cut(mesh, settings), field, engine, settings)
+
+
+def cut(mesh: Mesh, settings: AssetStage) -> Cut:
+    """The part of `make_asset` that asks for the surface alone: floaters dropped, triangles reduced, unwrapped in a child process."""
     warnings = []
     kept, dropped = drop_floaters(mesh)
     if dropped.area > 0.05:
@@ -54,8 +74,27 @@ def make_asset(mesh: Mesh, field: Callable[[Tensor], MaterialSample], engine: En
     unwrapped = unwrap(tidy, settings.texture_size, settings.padding, settings.unwrap_seconds)
     if unwrapped.method == "fallback":
         warnings.append(f"the simpler unwrap was used: {unwrapped.reason}")
-    texels = texel_surface(engine, unwrapped.mesh, settings.texture_size)
-    return Asset(unwrapped.mesh, bake_field(field, texels), (*warnings, *_crowded(unwrapped)))
+    return Cut(unwrapped, (*warnings, *_crowded(unwrapped)))
+
+
+def start_cut(mesh: Mesh, settings: AssetStage) -> Future[Cut]:
+    """`cut` beside the caller's own work. Nobody has to wait for it: the thread and its child end with the process."""
+    promise: Future[Cut] = Future()
+
+    def work() -> None:
+        try:
+            promise.set_result(cut(mesh, settings))
+        except BaseException as error:  # whoever asks for the result gets it
+            promise.set_exception(error)
+
+    threading.Thread(target=work, name="cut", daemon=True).start()
+    return promise
+
+
+def bake_cut(cut: Cut, field: Callable[[Tensor], MaterialSample], engine: Engine, settings: AssetStage) -> Asset:
+    """The rest of `make_asset`: the field baked into textures."""
+    texels = texel_surface(engine, cut.unwrapped.mesh, settings.texture_size)
+    return Asset(cut.unwrapped.mesh, bake_field(field, texels), cut.warnings)
 
 
 def bake_field(field: Callable[[Tensor], MaterialSample], texels: Texels) -> MaterialMaps:

@@ -59,6 +59,28 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     return data["state"]
 
 
+def moved(state: Any, device: torch.device | str) -> Any:
+    """A copy of a state, its tensors on `device`."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to(device, copy=True)
+    if isinstance(state, dict):
+        return {key: moved(value, device) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(moved(value, device) for value in state)
+    return state
+
+
+def is_sound(state: Any) -> bool:
+    """Whether every floating-point number in a state is finite."""
+    if isinstance(state, torch.Tensor):
+        return not state.is_floating_point() or bool(state.isfinite().all())
+    if isinstance(state, dict):
+        return all(is_sound(value) for value in state.values())
+    if isinstance(state, (list, tuple)):
+        return all(is_sound(value) for value in state)
+    return True
+
+
 def _damaged(path: Path, what: str) -> RequestError:
     return RequestError(
         f"the checkpoint {path} {what}",

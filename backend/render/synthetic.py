@@ -26,6 +26,11 @@ _TEST_SHARE = 0.2  # views held out, of those that are fitted
 _GOLDEN_ANGLE = math.pi * (3.0 - math.sqrt(5.0))
 
 
+def held_out_of(count: int) -> int:
+    """How many views are held out beside `count` that are fitted."""
+    return max(1, round(_TEST_SHARE * count))
+
+
 def reference_dataset(
     renderer: Renderer, asset: TexturedMesh, light: EnvironmentLight, resolution: int, count: int
 ) -> Dataset:
@@ -57,7 +62,7 @@ def reference_dataset(
         normal = torch.nn.functional.normalize(values[:, 5:], dim=-1)
         return MaterialSample(values[:, :3], values[:, 3:4], values[:, 4:5], normal)
 
-    held_out = max(1, round(_TEST_SHARE * count))
+    held_out = held_out_of(count)
     distance = _MARGIN * float(vertices.norm(dim=-1).max()) / math.sin(0.5 * _FIELD_OF_VIEW)
     cameras = _sphere(count + held_out, resolution, distance)
     images, prefiltered = [], light.prefiltered()
