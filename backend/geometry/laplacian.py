@@ -14,6 +14,7 @@ from backend.engines.interface import Engine
 
 _TOLERANCE = 0.03  # of an iterated solve
 
+
 @dataclass(frozen=True)
 class Neighbours:
     """Who is joined to whom by a triangle's edge, each pair once.

@@ -83,7 +83,9 @@ class TangentFrames:
             ValueError: there is not one normal a vertex.
         """
         if normals.shape != vertices.shape:
-            raise ValueError(f"normals have shape {tuple(normals.shape)}; expected {tuple(vertices.shape)}, one a vertex")
+            raise ValueError(
+                f"normals have shape {tuple(normals.shape)}; expected {tuple(vertices.shape)}, one a vertex"
+            )
         with torch.no_grad():
             normals = normals.double()
             corner, normal = vertices.double()[self.faces], normals[self.faces]  # [T, 3, 3]

@@ -21,7 +21,9 @@ def material_smoothness(
         Two scalars: of base colour, and of roughness and metallic together; 0 where no point counts. Gradients reach both samples.
     """
     color = mean_of((here.base_color - near.base_color).abs(), real)
-    surface = mean_of((here.roughness - near.roughness).abs(), real) + mean_of((here.metallic - near.metallic).abs(), real)
+    surface = mean_of((here.roughness - near.roughness).abs(), real) + mean_of(
+        (here.metallic - near.metallic).abs(), real
+    )
     return color, surface
 
 

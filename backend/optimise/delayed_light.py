@@ -65,7 +65,9 @@ class DelayedLight:
         whiteness = light_whiteness(self.light.texels())
         self._team.average_([leaf.grad for leaf in leaves])
         gradients = [leaf.grad / self.every for leaf in leaves if leaf.grad is not None]
-        torch.autograd.backward([*source, self._weight * whiteness], [*gradients, torch.ones_like(whiteness)], inputs=[texels])
+        torch.autograd.backward(
+            [*source, self._weight * whiteness], [*gradients, torch.ones_like(whiteness)], inputs=[texels]
+        )
         set_rates(self._optimiser, self._factor)
         self._optimiser.step()
         with torch.no_grad():

@@ -80,9 +80,7 @@ class RefineFit:
         self.steps, self.step = settings.steps, 0
         self.start = mesh
         self.adjacency = edge_adjacency(mesh.faces)
-        preconditioner = Preconditioner(
-            mesh.vertices.shape[0], mesh.faces, settings.preconditioning, renderer.engine
-        )
+        preconditioner = Preconditioner(mesh.vertices.shape[0], mesh.faces, settings.preconditioning, renderer.engine)
         self.positions = torch.nn.Parameter(mesh.vertices.clone(), requires_grad=not lock_positions)
         rate = settings.learning_rate_positions
         self.position_optimiser = PreconditionedAdam(self.positions, preconditioner, rate)

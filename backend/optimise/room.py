@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from backend.engines.interface import Capacity
+
 _SLACK = 1.2  # room that is given for what was counted
 _FULL = 0.93  # how full it may be before there is more
 _STEP = 8192  # pixels by which room grows
@@ -23,7 +25,7 @@ class Room:
 
     def __init__(self, device: torch.device, surface: bool) -> None:
         self._fixed, self._with_surface = device.type != "cpu", surface
-        self.surface: None = None
+        self.surface: Capacity | None = None
         self.pixels: int | None = None
 
     @property
@@ -39,6 +41,11 @@ class Room:
         vertices, faces, pixels = counts
         if self.pixels is None or pixels > _FULL * self.pixels:
             self.pixels = -(-int(_SLACK * pixels) // _STEP) * _STEP
+        full = self.surface is not None and (
+            vertices > _FULL * self.surface.vertices or faces > _FULL * self.surface.faces
+        )
+        if self._with_surface and (self.surface is None or full):
+            self.surface = Capacity.of((vertices, faces), _SLACK)
         return (self.surface, self.pixels) != before
 
     def clear(self) -> None:

@@ -34,7 +34,9 @@ def batches(count: int, size: int, steps: int, seed: int, stage: str) -> Tensor:
     size = min(size, count)
     in_epoch = max(1, count // size)
     epochs = [
-        torch.randperm(count, generator=generator(seed, f"{stage}/order", epoch))[: in_epoch * size].view(in_epoch, size)
+        torch.randperm(count, generator=generator(seed, f"{stage}/order", epoch))[: in_epoch * size].view(
+            in_epoch, size
+        )
         for epoch in range(max(1, -(-steps // in_epoch)))
     ]
     return torch.cat(epochs)[:steps]

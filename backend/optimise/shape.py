@@ -98,7 +98,7 @@ class ShapeFit:
         self._look_back()
         self.clock.fill_(self.step)
         self.jitter.normal_(generator=self.random.manual_seed(digest(self.seed, self.name, self.step)))
-        terms = self.recorded(self.room.known)
+        terms = self.recorded(self.room.known and self.settings.method == "flexicubes")
         self.tally.post(self.counts)
         self.delayed.after_step(self.step, self.factor)
         return terms
@@ -139,7 +139,7 @@ class ShapeFit:
 
     def _extract(self, fixed: bool = True) -> tuple[Surface, Tensor]:
         """The present surface, and FlexiCubes' spread; of the room's size where `fixed`."""
-        extracted = self.grid.surface()
+        extracted = self.grid.surface(capacity=self.room.surface if fixed else None)
         faces = extracted.faces
         self._surface_counts = extracted.counts
         normals = vertex_normals(extracted.vertices, faces)

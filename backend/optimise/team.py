@@ -85,17 +85,16 @@ class Team:
         """
         if self.size == 1:
             return make()
-        box: list[Any] = [None]
+        box: list[Any] = [None, None]
         if self.leads:
             try:
-                box = [(make(), None)]
+                box[0] = make()
             except Exception as error:
-                box = [(None, error)]
+                box[1] = error
         distributed.broadcast_object_list(box, src=0, group=self._control)
-        value, error = box[0]
-        if error is not None:
-            raise error
-        return value
+        if box[1] is not None:
+            raise box[1]
+        return box[0]
 
 
 def started_together() -> bool:

@@ -25,7 +25,7 @@ def backgrounds(seed):
 
 
 def pictures(kind=torch.float32):
-    """Two renders, some values beyond [0, 1], and three photographs with empty, full and half covered pixels and rubbish beyond their sizes."""
+    """Two renders, some values beyond [0, 1], and three photographs, empty, full and half covered, with rubbish beyond their sizes."""
     generator = torch.Generator().manual_seed(0)
     rendered = torch.rand(2, 7, 9, 4, generator=generator) * 1.4 - 0.1
     photographs = torch.rand(3, 7, 9, 4, generator=generator)
@@ -110,5 +110,5 @@ def test_wrong_inputs_are_refused_with_what_came_and_what_was_expected():
         engine.photometric(rendered, photographs[:, :6], INDEX, SIZES, seed)
     with pytest.raises(ValueError, match="index holds indices 2 to 3; expected 0 to 2"):
         engine.photometric(rendered, photographs, INDEX + torch.tensor([0, 3]), SIZES, seed)
-    with pytest.raises(ValueError, match="photographs are torch.float64"):
+    with pytest.raises(ValueError, match=r"photographs are torch\.float64"):
         engine.photometric(rendered, photographs.double(), INDEX, SIZES, seed)

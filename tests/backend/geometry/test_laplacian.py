@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from backend.geometry.implicit import SignedDistanceGrid
 from backend.engines.select import select_engine
+from backend.geometry.implicit import SignedDistanceGrid
 from backend.geometry.laplacian import Neighbours, Preconditioner, laplacian_loss, uniform_laplacian
 from backend.geometry.preconditioned import PreconditionedAdam
 
@@ -58,9 +58,9 @@ def test_threads_do_not_change_a_bit_of_the_iteration(ball, threads):
     values = torch.randn(len(ball[0]), 3, generator=torch.Generator().manual_seed(0)).repeat(12, 1)
     faces = torch.cat([ball[1] + copy * len(ball[0]) for copy in range(12)])
     found = [
-        Preconditioner(len(values), faces, 20.0, select_engine("builtin", torch.device("cpu"), count)).solve_by_iteration(
-            values
-        )
+        Preconditioner(
+            len(values), faces, 20.0, select_engine("builtin", torch.device("cpu"), count)
+        ).solve_by_iteration(values)
         for count in (1, threads)
     ]
     assert torch.equal(*found)

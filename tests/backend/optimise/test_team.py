@@ -36,7 +36,9 @@ def together(size, folder, what):
 def test_means_votes_and_the_first_ones_word(tmp_path):
     first, second = together(2, tmp_path, "primitives")
     for member in (first, second):
-        assert torch.equal(member["small"], torch.tensor([[1.5, 3.0]])) and torch.equal(member["one"], torch.tensor(1.5))
+        assert torch.equal(member["small"], torch.tensor([[1.5, 3.0]])) and torch.equal(
+            member["one"], torch.tensor(1.5)
+        )
         assert torch.equal(member["large"], torch.full((1 << 21,), 1.5))
         assert member["word"] == "from 0" and member["error"] == "no room at 0"
         assert member["votes"] == [True, False, True]  # not asked yet, one is against, all are for

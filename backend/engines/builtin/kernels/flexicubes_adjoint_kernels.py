@@ -202,6 +202,18 @@ def sign_of(value: float):
     return result
 
 
+@wp.func
+def cube_below(place: wp.vec3i, corner: int, n: int):
+    """The cube that has the point at `place` for this corner, -1 beyond the lattice."""
+    x = place[0] - bit(corner, 0)
+    y = place[1] - bit(corner, 1)
+    z = place[2] - bit(corner, 2)
+    cube = (x * n + y) * n + z
+    if x < 0 or y < 0 or z < 0 or x == n or y == n or z == n:
+        cube = -1
+    return cube
+
+
 @wp.kernel(enable_backward=False)
 def point_gradients(
     offset: int,
@@ -210,28 +222,43 @@ def point_gradients(
     cases: wp.array(dtype=wp.int16),
     tally: wp.array(dtype=wp.int64),
     ends: wp.array(dtype=wp.int64),
+    loops: wp.array(dtype=int),
+    counts: wp.array(dtype=int),
     corner_gradient: wp.array2d(dtype=wp.vec4),
     point_gradient: wp.array(dtype=wp.vec3),
     sdf_gradient: wp.array(dtype=float),
 ):
-    """What the eight cubes around a point ask of it; nothing of a distance that was raised."""
-    point = wp.tid() + offset
-    place = place_of(point, n + 1)
-    total = wp.vec4(0.0, 0.0, 0.0, 0.0)
+    """What the cubes around each point ask of it, found by the thread of one of them: the first, in the order of its corners.
+
+    Nothing reaches a distance that was raised.
+    """
+    row = wp.tid() + offset
+    if row >= dual_count(counts):
+        return
+    if (loops[row] & 3) != 0:
+        return
+    mine = loops[row] >> 2
+    lowest = place_of(mine, n)
     for corner in range(8):
-        x = place[0] - bit(corner, 0)
-        y = place[1] - bit(corner, 1)
-        z = place[2] - bit(corner, 2)
-        if x >= 0 and y >= 0 and z >= 0 and x < n and y < n and z < n:
-            cube = (x * n + y) * n + z
-            if int(cases[cube]) != 0:
-                row = first_dual(ends, tally, cube)
-                if row < corner_gradient.shape[0]:
-                    total += corner_gradient[row, corner]
-    x = wp.min(place[0], n - place[0])
-    y = wp.min(place[1], n - place[1])
-    z = wp.min(place[2], n - place[2])
-    if wp.min(wp.min(x, y), z) == 0 and sdf[point] < BOUNDARY:
-        total[3] = 0.0
-    point_gradient[point] = wp.vec3(total[0], total[1], total[2])
-    sdf_gradient[point] = total[3]
+        place = lowest + wp.vec3i(bit(corner, 0), bit(corner, 1), bit(corner, 2))
+        own = int(1)
+        total = corner_gradient[row, corner]
+        for other in range(8):
+            cube = cube_below(place, other, n)
+            if cube >= 0 and other != corner:
+                if int(cases[cube]) != 0:
+                    first = first_dual(ends, tally, cube)
+                    if first < corner_gradient.shape[0]:  # one whose dual vertices found no room has no thread
+                        if other < corner:
+                            own = 0
+                            break
+                        total += corner_gradient[first, other]
+        if own != 0:
+            point = (place[0] * (n + 1) + place[1]) * (n + 1) + place[2]
+            x = wp.min(place[0], n - place[0])
+            y = wp.min(place[1], n - place[1])
+            z = wp.min(place[2], n - place[2])
+            if wp.min(wp.min(x, y), z) == 0 and sdf[point] < BOUNDARY:
+                total[3] = 0.0
+            point_gradient[point] = wp.vec3(total[0], total[1], total[2])
+            sdf_gradient[point] = total[3]

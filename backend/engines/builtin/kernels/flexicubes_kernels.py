@@ -13,6 +13,7 @@ import warp as wp
 BOUNDARY = wp.constant(0.1)  # what the boundary's distances are raised to
 LOW_BITS = wp.constant(wp.int64(0xFFFFFFFF))
 WEIGHTS = wp.constant(21)
+RUN = wp.constant(8)  # cubes that a thread classifies, each from the last one's upper corners and four more
 
 vec8 = wp.types.vector(length=8, dtype=wp.float32)
 vec12 = wp.types.vector(length=12, dtype=wp.float32)
@@ -87,27 +88,18 @@ def distance_at(sdf: wp.array(dtype=float), point: int, place: wp.vec3i, corner:
 
 
 @wp.func
-def pattern_at(sdf: wp.array(dtype=float), place: wp.vec3i, n: int):
-    """Bit b is set where corner b is inside."""
-    m = n + 1
-    base = (place[0] * m + place[1]) * m + place[2]
-    pattern = int(0)
-    for corner in range(8):
-        if sdf[base + corner_step(corner, m)] < 0.0:
-            pattern |= 1 << corner
-    if place[0] == 0:
-        pattern &= 0xAA
-    if place[1] == 0:
-        pattern &= 0xCC
-    if place[2] == 0:
-        pattern &= 0xF0
-    if place[0] == n - 1:
-        pattern &= 0x55
-    if place[1] == n - 1:
-        pattern &= 0x33
-    if place[2] == n - 1:
-        pattern &= 0x0F
-    return pattern
+def allowed_corners(i: int, j: int, n: int):
+    """Which of a cube's four corners on the side of low z may be inside: those that do not lie on the boundary of x or y."""
+    allowed = int(0xF)
+    if i == 0:
+        allowed &= 0xA
+    if i == n - 1:
+        allowed &= 0x5
+    if j == 0:
+        allowed &= 0xC
+    if j == n - 1:
+        allowed &= 0x3
+    return allowed
 
 
 @wp.func
@@ -120,6 +112,35 @@ def quads_before(case: int, axis: int):
     return count
 
 
+@wp.func
+def four_inside(sdf: wp.array(dtype=float), point: int, m: int):
+    """Bits 0 to 3 of a cube's pattern, from its lowest corner."""
+    pattern = int(0)
+    if sdf[point] < 0.0:
+        pattern = 1
+    if sdf[point + m * m] < 0.0:
+        pattern |= 2
+    if sdf[point + m] < 0.0:
+        pattern |= 4
+    if sdf[point + m * m + m] < 0.0:
+        pattern |= 8
+    return pattern
+
+
+@wp.func
+def pattern_at(sdf: wp.array(dtype=float), place: wp.vec3i, n: int):
+    """Bit b is set where corner b is inside; none is on the boundary."""
+    m = n + 1
+    base = (place[0] * m + place[1]) * m + place[2]
+    allowed = allowed_corners(place[0], place[1], n)
+    pattern = int(0)
+    if place[2] > 0:
+        pattern = four_inside(sdf, base, m) & allowed
+    if place[2] < n - 1:
+        pattern |= (four_inside(sdf, base + 1, m) & allowed) << 4
+    return pattern
+
+
 @wp.kernel(enable_backward=False)
 def classify(
     offset: int,
@@ -130,26 +151,43 @@ def classify(
     cases: wp.array(dtype=wp.int16),
     tally: wp.array(dtype=wp.int64),
 ):
-    """Each cube's case (0 where no surface passes) and its loops + quads << 32.
+    """Each cube's case (0 where no surface passes) and its loops + quads << 32, in runs of cubes along z.
 
     Where one loop would pass a face twice in both cubes at that face, both take the case that connects it the other way.
     """
-    cube = wp.tid() + offset
-    place = place_of(cube, n)
-    case = pattern_at(sdf, place, n)
-    if case == 0 or case == 255:
-        cases[cube] = wp.int16(0)
-        tally[cube] = wp.int64(0)
-        return
-    quads = quads_before(case, 3)
-    face = pinched_face[case]
-    if face >= 0:
-        axis = face >> 1
-        place[axis] = place[axis] + 2 * (face & 1) - 1  # a face with corners inside is not on the boundary
-        if pinched_face[pattern_at(sdf, place, n)] == (face ^ 1):
-            case += 256
-    cases[cube] = wp.int16(case)
-    tally[cube] = wp.int64(loop_count[case]) + (wp.int64(quads) << wp.int64(32))
+    item = wp.tid() + offset
+    m = n + 1
+    runs = (n + RUN - 1) // RUN
+    row = item // runs
+    first = (item - row * runs) * RUN
+    i = row // n
+    j = row - i * n
+    base = (i * m + j) * m
+    allowed = allowed_corners(i, j, n)
+    low = int(0)
+    if first > 0:
+        low = four_inside(sdf, base + first, m) & allowed
+    for k in range(first, wp.min(first + RUN, n)):
+        high = int(0)
+        if k < n - 1:
+            high = four_inside(sdf, base + k + 1, m) & allowed
+        case = low | (high << 4)
+        low = high
+        cube = row * n + k
+        count = wp.int64(0)
+        if case == 255:
+            case = 0
+        if case != 0:
+            face = pinched_face[case]
+            if face >= 0:
+                place = wp.vec3i(i, j, k)
+                axis = face >> 1
+                place[axis] = place[axis] + 2 * (face & 1) - 1  # a face with corners inside is not on the boundary
+                if pinched_face[pattern_at(sdf, place, n)] == (face ^ 1):
+                    case += 256
+            count = wp.int64(loop_count[case]) + (wp.int64(quads_before(case, 3)) << wp.int64(32))
+        cases[cube] = wp.int16(case)
+        tally[cube] = count
 
 
 @wp.kernel(enable_backward=False)
