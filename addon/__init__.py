@@ -3,10 +3,10 @@
 import atexit
 from types import ModuleType
 
-from . import panel, preferences, properties, watch
+from . import panels, preferences, properties, watch
 from .operators import cancel, export_views, import_result, reconstruct
 
-MODULES = (preferences, properties, export_views, reconstruct, cancel, import_result, panel, watch)
+MODULES = (preferences, properties, export_views, reconstruct, cancel, import_result, panels, watch)
 _registered: list[ModuleType] = []
 
 

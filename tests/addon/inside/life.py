@@ -64,9 +64,7 @@ def draw_all(panel):
     drawn = {}
     for cls in panel.CLASSES:
         drawn[cls.__name__] = []
-        stand_in = type(
-            "StandIn", (cls.__mro__[1],), {"draw": cls.draw, "draw_running": getattr(cls, "draw_running", None)}
-        )()
+        stand_in = type("StandIn", (cls.__mro__[1],), {"draw": cls.draw})()
         stand_in.layout = Layout(drawn[cls.__name__])
         stand_in.draw(bpy.context)
     return drawn
@@ -89,7 +87,7 @@ idle = refusal(bpy.ops.unrender.cancel)
 early = refusal(bpy.ops.unrender.reconstruct)
 bpy.context.scene.unrender.folder = "/nowhere/at/all"
 lost = refusal(bpy.ops.unrender.import_result)
-panel, watch = module("addon.panel"), module("addon.watch")
+panel, watch = module("addon.panels"), module("addon.watch")
 drawn = draw_all(panel)
 
 

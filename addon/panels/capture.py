@@ -1,0 +1,32 @@
+"""Views out of the scene."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..operators.export_views import UNRENDER_OT_export_views
+from .base import Panel
+
+
+class UNRENDER_PT_export(Panel, bpy.types.Panel):
+    """Views out of the scene."""
+
+    bl_idname = "UNRENDER_PT_export"
+    bl_label = "Export"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Blender calls this."""
+        settings = context.scene.unrender
+        column = self.column()
+        column.prop(settings, "folder")
+        column.prop(settings, "source")
+        if settings.source == "RIG":
+            column.prop(settings, "count")
+            column.prop(settings, "resolution")
+        column.prop(settings, "held_out")
+        column.prop(settings, "samples")
+        column.prop(settings, "only_selected")
+        column.operator(UNRENDER_OT_export_views.bl_idname, icon="RENDER_STILL")
+
+
+CLASSES = (UNRENDER_PT_export,)

@@ -1,0 +1,42 @@
+"""What the artist sets for a scene, and the request made of it. Each panel's settings are in a module of their own."""
+
+from pathlib import Path
+
+import bpy
+
+from ...backend import contract
+from .. import preferences
+from .capture import CaptureSettings
+from .reconstruct import ReconstructSettings
+from .result import ResultSettings
+
+
+class UNRENDER_PG_settings(CaptureSettings, ReconstructSettings, ResultSettings, bpy.types.PropertyGroup):
+    """Settings of one scene."""
+
+    def job_folder(self) -> Path:
+        """The job folder, absolute."""
+        return Path(bpy.path.abspath(self.folder)) if self.folder else preferences.default_job_folder()
+
+    def to_request(self) -> contract.Request:
+        """The request of this scene's job folder; RequestError where a setting is refused."""
+        asset: dict[str, int] = {}
+        if self.triangles:
+            asset["triangles"] = self.triangles
+        if self.texture_size != "preset":
+            asset["texture_size"] = int(self.texture_size)
+        return contract.parse(
+            {"source": str(self.job_folder()), "preset": self.preset, "device": self.device, "asset": asset}
+        )
+
+
+def register() -> None:
+    """Add the settings to every scene."""
+    bpy.utils.register_class(UNRENDER_PG_settings)
+    bpy.types.Scene.unrender = bpy.props.PointerProperty(type=UNRENDER_PG_settings)
+
+
+def unregister() -> None:
+    """Take them away."""
+    del bpy.types.Scene.unrender
+    bpy.utils.unregister_class(UNRENDER_PG_settings)

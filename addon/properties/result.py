@@ -1,0 +1,14 @@
+"""What is taken of a finished asset."""
+
+import bpy
+
+
+class ResultSettings:
+    """The part of a scene's settings that the Result panel shows."""
+
+    import_world: bpy.props.BoolProperty(
+        name="World", description="Light the scene with the found HDRI; the world it had is kept", default=True
+    )
+    import_cameras: bpy.props.BoolProperty(
+        name="Cameras", description="Add the cameras the views were taken with", default=False
+    )
