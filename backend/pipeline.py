@@ -19,6 +19,7 @@ from backend.bake.textures import finish_maps
 from backend.bake.unseen import seen_texels
 from backend.contract import Event, Progress, Request, Result, to_dict, version, write_json
 from backend.dataset.hull import visual_hull
+from backend.dataset.load import READING
 from backend.dataset.views import Views
 from backend.engines.select import select_engine
 from backend.export.asset import Asset
@@ -76,7 +77,8 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None]) -> Run:
     renderer = Renderer(select_engine(request.engine, device, threads))
     plan = _plan(request, images, job, device)
     emit(plan.event(images))
-    scene = read_scene(plan.request, renderer, device, source, threads)
+    reading = max(READING, free_memory(torch.device("cpu")).host // 8)
+    scene = read_scene(plan.request, renderer, device, source, threads, reading)
     views = scene.dataset.train
     train = views.to(device) if plan.images == "device" else views.within_reach(device)
     watch = Watch(job, emit, train, scene.dataset.similarity, scene.light, renderer)

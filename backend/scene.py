@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from backend.contract import Request, RequestError
-from backend.dataset.load import Source, find_source, read_source
+from backend.dataset.load import READING, Source, find_source, read_source
 from backend.dataset.mesh_file import TexturedMesh
 from backend.dataset.reference import MESH_SUFFIXES, read_environment, read_mesh
 from backend.dataset.views import Dataset, Similarity
@@ -54,9 +54,20 @@ def images_of(request: Request, source: Source | None) -> Images:
 
 
 def read_scene(
-    request: Request, renderer: Renderer, device: torch.device, source: Source | None = None, threads: int = 4
+    request: Request,
+    renderer: Renderer,
+    device: torch.device,
+    source: Source | None = None,
+    threads: int = 4,
+    reading: int = READING,
 ) -> Scene:
-    """Read everything a request names (`source`: what `survey` found of it). RequestError says what is wrong with which file."""
+    """Read everything a request names; RequestError says what is wrong with which file.
+
+    Args:
+        request, renderer, device: of the run.
+        source: what `survey` found, where it was asked before.
+        threads, reading: images read at once, and the bytes these may take at full size.
+    """
     given = (
         _unwrapped(Path(request.keep_mesh)) if request.keep_mesh else None
     )  # first: views may take minutes to render
@@ -64,7 +75,7 @@ def read_scene(
     if source is None:
         dataset = _reference(request, read_mesh(Path(request.source)), renderer, device)
     else:
-        dataset = read_source(source, request.views, threads)
+        dataset = read_source(source, request.views, threads, reading)
     if request.light.file is None:
         light = EnvironmentLight(request.light.resolution)
     else:

@@ -114,10 +114,10 @@ def _mask(path: Path, height: int, width: int, notes: list[str]) -> Picture:
 
 
 def _masked(light: Tensor, mask: Tensor) -> Tensor:
-    """Premultiplied by the mask's coverage instead of the image's own alpha."""
-    alpha = light[..., 3:]
-    straight = torch.where(alpha > 0, light[..., :3] / alpha.clamp(min=1e-6), light[..., :3])
-    return torch.cat([straight * mask[..., None], mask[..., None]], dim=2)
+    """Premultiplied by the mask's coverage instead of the image's own alpha, in place."""
+    light *= (mask / light[..., 3].clamp(min=1e-6))[..., None]
+    light[..., 3] = mask
+    return light
 
 
 def _undistorted(

@@ -214,12 +214,13 @@ def _meeting_point(cameras: Cameras, masks: Tensor) -> tuple[Tensor, float, Tens
 
 def _robust_hull(cameras: Cameras, masks: Tensor, centre: Tensor, radius: float) -> tuple[Tensor, float] | None:
     """Points [P, 3] of the common shape and their spacing, with as few overruled views as explain the masks; None if nothing does."""
+    grown = _grown(masks)
     best, best_explained = None, 0.8  # less than this part of the masks explained is no agreement
     for fraction in (0.05, 0.1, 0.2):
         half, middle = 2.0 * radius, centre
         for _ in range(6):
             points, spacing = _lattice(middle - half, middle + half, 32)
-            points = points[_agreed(cameras, _grown(masks), points, fraction)]
+            points = points[_agreed(cameras, grown, points, fraction)]
             if len(points) == 0:
                 break
             low, high = points.amin(0), points.amax(0)

@@ -85,15 +85,16 @@ def find_source(source: Path, holdout: int) -> Source:
     return Source(tuple(train), tuple(test), height, width, floats, tuple(warnings))
 
 
-def read_source(source: Source, settings: ViewSettings, threads: int = 4) -> Dataset:
+def read_source(source: Source, settings: ViewSettings, threads: int = 4, reading: int = READING) -> Dataset:
     """Read what was found, each image straight to the resolution asked for; see `load`.
 
     Args:
         source: what `find_source` found.
         settings: resolution and box.
-        threads: images read at once, as far as memory allows.
+        threads: images read at once, as far as `reading` allows.
+        reading: bytes for the photographs that are open at once, at full size; one is read whatever it needs.
     """
-    loaded = _read((*source.train, *source.test), settings.resolution, _affordable(source, threads))
+    loaded = _read((*source.train, *source.test), settings.resolution, _affordable(source, threads, reading))
     warnings = [*source.warnings, *loaded.warnings]
     count = len(source.train)
     fitted = loaded.views.span(0, count)
@@ -181,10 +182,10 @@ def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded
     )
 
 
-def _affordable(source: Source, threads: int) -> int:
-    """So many of the threads that the photographs open at once fit into `READING`."""
-    one = (40 if source.floats else 14) * source.height * source.width
-    return max(1, min(threads, READING // one))
+def _affordable(source: Source, threads: int, reading: int) -> int:
+    """So many of the threads that their photographs fit into `reading` bytes, by what a pixel was measured to take."""
+    one = (44 if source.floats else 20) * source.height * source.width
+    return max(1, min(threads, reading // one))
 
 
 def _refuse_maskless(posed: Sequence[PosedImage], frames: Sequence[Frame]) -> None:

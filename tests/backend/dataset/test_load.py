@@ -1,5 +1,8 @@
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,9 @@ from posed_scene import AXES, CENTRE, ellipsoid_mask, ring, write_png, write_sce
 
 from backend.contract import RequestError, ViewSettings
 from backend.dataset.load import load
+from backend.dataset.posed import Lens
+
+ROOT = Path(__file__).resolve().parents[3]
 
 BOX = (-0.3, -0.6, -0.4, 0.9, 0.2, 1.4)
 SETTINGS = ViewSettings(resolution=64, box=BOX)
@@ -255,3 +261,36 @@ def test_cameras_without_a_common_object_are_refused(tmp_path):
             frame["transform_matrix"] = pose.tolist()
 
     refused(write_scene(tmp_path, edit=scatter), "no-common-box", r"disagree the most: .*images/00", AUTOMATIC)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from /proc")
+def test_large_photographs_are_never_light_all_at_once(tmp_path):
+    """24 megapixels are 384 MB as floating-point light; read to 512 px, image, mask and all take much less, and mean the same."""
+    y, x = np.mgrid[0:4000, 0:6000]
+    grey = ((x // 8 + y // 8) % 2 * 200).astype(np.uint8)
+    Image.fromarray(np.repeat(grey[..., None], 3, axis=2)).save(tmp_path / "photo.jpg", quality=95)
+    Image.fromarray(np.where(x < 3000, 255, 0).astype(np.uint8)).save(tmp_path / "mask.png", compress_level=1)
+    lens = Lens(focal=(5000.0, 5000.0), distortion=(1e-9, 0.0, 0.0, 0.0, 0.0))
+    program = (
+        "import sys, pathlib, numpy as np\n"
+        "from backend.dataset.frame import read_frame\n"
+        "from backend.dataset.posed import Lens, PosedImage\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        f"posed = PosedImage('photo', folder / 'photo.jpg', folder / 'mask.png', np.eye(4), {lens!r})\n"
+        "peak = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
+        "before = peak()\n"
+        "frame = read_frame(posed, 512)\n"
+        "print(peak() - before)\n"
+        "np.save(folder / 'small.npy', frame.rgba.numpy())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 650_000, "kB"
+    small = np.load(tmp_path / "small.npy").astype(np.float32)
+    assert small.shape == (341, 512, 4)
+    light = ((200 / 255 + 0.055) / 1.055) ** 2.4 / 2
+    assert small[5:-5, 5:250, :3].mean() == pytest.approx(light, rel=0.02)
+    assert small[:, 257:].max() == 0.0
+    assert small[5:-5, 5:250, 3] == pytest.approx(1.0, abs=1e-3)
