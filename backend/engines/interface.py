@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from backend.engines.hash_layout import HashLayout
+from backend.engines.shading import ShadingLight, ShadingPoints, ShadingTables
 
 
 @dataclass(frozen=True)
@@ -159,3 +160,9 @@ class Engine(Protocol):
 
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> RayMesh:
         """A ray query structure over vertices [V, 3], faces [T, 3]."""
+
+    def shade(self, points: ShadingPoints, light: ShadingLight, tables: ShadingTables) -> tuple[Tensor, Tensor]:
+        """M points -> [M, 3] diffuse and [M, 3] specular light they send to the viewer, linear; as `render.shade_reference` composes it.
+
+        Gradients reach every tensor of `points` and the light's cubes; nothing is kept for them but what came in.
+        """

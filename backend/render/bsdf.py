@@ -13,13 +13,11 @@ import torch
 from torch import Tensor
 
 from backend.engines.interface import Engine
-from backend.render.bsdf_table import bsdf_table
+from backend.render.bsdf_table import LEAST_COSINE, bsdf_table
 from backend.render.microfacet import DIELECTRIC_IOR
 
 # Mean dielectric Fresnel over the hemisphere, fitted for IOR 1 to 3 (Kulla and Conty 2017), as Cycles has it.
 DIELECTRIC_MEAN_FRESNEL = (DIELECTRIC_IOR - 1.0) / (4.08567 + 1.00071 * DIELECTRIC_IOR)
-
-_LEAST_COSINE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def bsdf_reflectance(
     Returns:
         The reflectances. Gradients reach all tensors.
     """
-    cosine = (normal * view).sum(-1, keepdim=True).clamp(_LEAST_COSINE, 1.0)
+    cosine = (normal * view).sum(-1, keepdim=True).clamp(LEAST_COSINE, 1.0)
     columns = bsdf_table(normal.device).look_up(engine, cosine, roughness).split(1, -1)
     scale, bias, coat = columns[0:2], columns[2:4], columns[4:6]
     mean_albedo, lobe_roughness = columns[6], columns[11]

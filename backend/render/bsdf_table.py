@@ -16,9 +16,9 @@ _COSINES = 64
 _ROUGHNESSES = 32
 _SAMPLES = 610  # micro-normals a lobe, spread as Fibonacci's lattice
 _GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
-_LEAST_COSINE = 1e-3
+LEAST_COSINE = 1e-3
 _LARGEST_COSINE = 0.9995  # at 1 the viewer has no side
-_LEAST_ROUGHNESS = 0.04
+LEAST_ROUGHNESS = 0.04
 _LEAST_PARTING = 0.25  # squared sine of half the angle between the two lobes, of a lobe's second moment
 
 
@@ -42,7 +42,7 @@ class BsdfTable:
     def look_up(self, engine: Engine, cosine: Tensor, roughness: Tensor) -> Tensor:
         """cosine [N, 1], roughness [N, 1] -> [N, 12], bilinear. Gradients reach both."""
         rows, columns, _ = self.values.shape
-        down = (roughness.clamp(_LEAST_ROUGHNESS, 1.0) - _LEAST_ROUGHNESS) / (1.0 - _LEAST_ROUGHNESS)
+        down = (roughness.clamp(LEAST_ROUGHNESS, 1.0) - LEAST_ROUGHNESS) / (1.0 - LEAST_ROUGHNESS)
         uv = torch.cat(((cosine.clamp(0.0, 1.0) * (columns - 1) + 0.5) / columns, (down * (rows - 1) + 0.5) / rows), -1)
         return engine.texture_2d(self.values, uv)
 
@@ -50,8 +50,8 @@ class BsdfTable:
 @lru_cache(maxsize=8)
 def bsdf_table(device: torch.device) -> BsdfTable:
     """The table on a device; integrated (in float64, on the CPU, about a second) when first asked for, not to be written to."""
-    cosines = torch.linspace(0.0, 1.0, _COSINES, dtype=torch.float64).clamp(_LEAST_COSINE, _LARGEST_COSINE)
-    roughnesses = torch.linspace(_LEAST_ROUGHNESS, 1.0, _ROUGHNESSES, dtype=torch.float64)
+    cosines = torch.linspace(0.0, 1.0, _COSINES, dtype=torch.float64).clamp(LEAST_COSINE, _LARGEST_COSINE)
+    roughnesses = torch.linspace(LEAST_ROUGHNESS, 1.0, _ROUGHNESSES, dtype=torch.float64)
     values = torch.stack([_integrate(roughness, cosines) for roughness in roughnesses])
     albedo = values[..., :4].sum(-1)
     mean_albedo = torch.trapezoid(2.0 * albedo * cosines, cosines, dim=1)

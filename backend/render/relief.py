@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from backend.engines.interface import Engine
+from backend.render.bsdf_table import LEAST_ROUGHNESS
 from backend.render.microfacet import smith_lambda
 
 _TILTS = 64  # cosines between the two normals, or between a lobe and a horizon
 _ROUGHNESSES = 24
 _ANGLES = 256
-_LEAST_ROUGHNESS = 0.04
 
 
 def perturb_normal(normal_map: Tensor, tangent: Tensor, normal: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def relieve_diffuse(normal: Tensor, smooth: Tensor, engine: Engine) -> tuple[Ten
         Gradients reach both normals.
     """
     cosine = _dot(normal, smooth)
-    row = _read(_diffuse_table(normal.device), cosine.clamp(0.0, 1.0), torch.zeros_like(cosine), engine)
+    row = _read(tilt_table(normal.device), cosine.clamp(0.0, 1.0), torch.zeros_like(cosine), engine)
     direction = row[:, 1:2] * smooth + row[:, 2:3] * (normal - cosine * smooth)
     return torch.nn.functional.normalize(direction, dim=-1), row[:, 0:1]
 
@@ -109,8 +109,8 @@ def relieve_specular(
         [N, 3] unit mean direction of what is left, [N, 1] share that is left, in [0, 1]; `direction` and 1 where the normals agree.
         Gradients reach all tensors.
     """
-    table = _horizon_table(normal.device)
-    down = ((roughness - _LEAST_ROUGHNESS) / (1.0 - _LEAST_ROUGHNESS)).clamp(0.0, 1.0)
+    table = horizon_table(normal.device)
+    down = ((roughness - LEAST_ROUGHNESS) / (1.0 - LEAST_ROUGHNESS)).clamp(0.0, 1.0)
     rise, own_rise = _dot(direction, smooth), _dot(direction, normal)
     left = _read(table, 0.5 + 0.5 * rise, down, engine)
     own = _read(table, 0.5 + 0.5 * own_rise, down, engine)
@@ -131,7 +131,7 @@ def _read(table: Tensor, across: Tensor, down: Tensor, engine: Engine) -> Tensor
 
 
 @lru_cache(maxsize=8)
-def _diffuse_table(device: torch.device) -> Tensor:
+def tilt_table(device: torch.device) -> Tensor:
     """[1, C, 3] by the cosine between the normals: share of diffuse light, and its mean direction along smooth and along
     (normal - cosine * smooth). Not to be written to.
     """
@@ -155,11 +155,11 @@ def _diffuse_table(device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _horizon_table(device: torch.device) -> Tensor:
+def horizon_table(device: torch.device) -> Tensor:
     """[R, C, 2] by a lobe's roughness and its rise over a horizon (-1 to 1): share above the horizon, and how far the mean direction of
     that share moves towards the horizon's normal, per unit of (normal - rise * direction). Not to be written to.
     """
-    roughness = torch.linspace(_LEAST_ROUGHNESS, 1.0, _ROUGHNESSES, dtype=torch.float64)[:, None]
+    roughness = torch.linspace(LEAST_ROUGHNESS, 1.0, _ROUGHNESSES, dtype=torch.float64)[:, None]
     x = (torch.arange(_ANGLES, dtype=torch.float64) + 0.5) / _ANGLES
     alpha_squared = roughness.pow(4)
     half_sine_squared = alpha_squared * x / (1.0 + (alpha_squared - 1.0) * x)  # equal shares of D (n.h) in each

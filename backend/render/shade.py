@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from backend.engines.interface import Engine
+from backend.engines.shading import ShadingLight, ShadingPoints, ShadingTables
 from backend.light.environment import PrefilteredLight
 from backend.material.channels import MaterialSample
-from backend.render.bsdf import bsdf_reflectance
-from backend.render.relief import mirroring_normal, perturb_normal, relieve_diffuse, relieve_specular
+from backend.render.bsdf import DIELECTRIC_MEAN_FRESNEL
+from backend.render.bsdf_table import LEAST_COSINE, LEAST_ROUGHNESS, bsdf_table
+from backend.render.relief import horizon_table, tilt_table
 
 
 @dataclass(frozen=True)
@@ -36,52 +39,43 @@ def shade(
 
     Args:
         sample: the material; its normal counts where `tangent` is given.
-        normal: [N, 3] unit smooth normal, world space.
+        normal: [N, 3] smooth normal, world space: unit, or as interpolated where `tangent` is given. A row of exact zeros is blank: it
+            sends no light and has no gradient.
         view: [N, 3] unit, from the point towards the viewer.
         light: from `EnvironmentLight.prefiltered`.
-        engine: who looks textures up.
+        engine: who shades.
         tangent: [N, 4] as in `perturb_normal`, or None.
         occlusion: [N, 1] share of the cosine-weighted hemisphere that sees the light, in [0, 1], or None for all.
 
     Returns:
-        The colours. Gradients reach the material, the directions, the light and the occlusion.
+        The colours, as `shade_reference.composed_shade` has them. Gradients reach the material, the directions, the light and the occlusion.
     """
-    smooth: Tensor | None = None
-    facing = mirroring = normal
-    if sample.normal is not None and tangent is not None:
-        smooth = torch.nn.functional.normalize(normal, dim=-1)
-        perturbed = perturb_normal(sample.normal, tangent, normal)
-        mirroring = mirroring_normal(perturbed, smooth, view)
-        facing, diffuse_share = relieve_diffuse(perturbed, smooth, engine)
-    reflectance = bsdf_reflectance(sample.base_color, sample.roughness, sample.metallic, mirroring, view, engine)
-    diffuse = reflectance.diffuse * light.irradiance(engine, facing)
-    # The two lobes are looked up in one go, the first of all points before the second.
-    axes, roughness = torch.cat(reflectance.directions), reflectance.roughness.repeat(2, 1)
-    if smooth is None:
-        reflected = light.specular(engine, axes, roughness)
-    else:
-        diffuse = diffuse * diffuse_share
-        axes, share = relieve_specular(axes, roughness, mirroring.repeat(2, 1), smooth.repeat(2, 1), engine)
-        reflected = share * light.specular(engine, axes, roughness)
-    first, second = reflected.chunk(2)
-    specular = reflectance.specular[0] * first + reflectance.specular[1] * second
-    if occlusion is not None:
-        cosine = (mirroring * view).sum(-1, keepdim=True).clamp(0.0, 1.0)
-        diffuse = diffuse * occlusion
-        specular = specular * specular_occlusion(occlusion, cosine, sample.roughness)
+    relief = sample.normal is not None and tangent is not None
+    diffuse, specular = engine.shade(
+        ShadingPoints(
+            base_color=sample.base_color,
+            roughness=sample.roughness,
+            metallic=sample.metallic,
+            normal=normal,
+            view=view,
+            normal_map=sample.normal if relief else None,
+            tangent=tangent if relief else None,
+            occlusion=occlusion,
+        ),
+        ShadingLight(light.diffuse, light.levels, light.roughness),
+        _tables(normal.device),
+    )
     return Shaded(diffuse + specular, diffuse, specular)
 
 
-def specular_occlusion(occlusion: Tensor, cos_view: Tensor, roughness: Tensor) -> Tensor:
-    """Share of the specular lobe that sees the light, guessed from the diffuse share (Lagarde and de Rousiers 2014, sec. 4.10.2).
-
-    Args:
-        occlusion: [N, 1] in [0, 1].
-        cos_view: [N, 1] in [0, 1].
-        roughness: [N, 1] perceptual.
-
-    Returns:
-        [N, 1] in [0, 1]; 1 where occlusion is 1. Differentiable in all.
-    """
-    exponent = torch.exp2(-16.0 * roughness.square() - 1.0)
-    return ((cos_view + occlusion).clamp_min(1e-4).pow(exponent) - 1.0 + occlusion).clamp(0.0, 1.0)
+@lru_cache(maxsize=8)
+def _tables(device: torch.device) -> ShadingTables:
+    """What an engine looks up, on a device."""
+    return ShadingTables(
+        reflectance=bsdf_table(device).values,
+        tilt=tilt_table(device),
+        horizon=horizon_table(device),
+        least_roughness=LEAST_ROUGHNESS,
+        least_cosine=LEAST_COSINE,
+        coat_fresnel=DIELECTRIC_MEAN_FRESNEL,
+    )

@@ -15,11 +15,13 @@ from backend.engines.builtin import (
     photometric,
     rasterize,
     rays,
+    shade,
     textures,
 )
 from backend.engines.builtin.launch import Launcher
 from backend.engines.hash_layout import HashLayout
 from backend.engines.interface import Capacity, Extraction, Raster
+from backend.engines.shading import ShadingLight, ShadingPoints, ShadingTables
 
 
 class BuiltinEngine:
@@ -87,3 +89,7 @@ class BuiltinEngine:
     def ray_mesh(self, vertices: Tensor, faces: Tensor) -> rays.BuiltinRayMesh:
         """See `builtin.rays.BuiltinRayMesh`."""
         return rays.BuiltinRayMesh(vertices, faces, self.launch)
+
+    def shade(self, points: ShadingPoints, light: ShadingLight, tables: ShadingTables) -> tuple[Tensor, Tensor]:
+        """See `builtin.shade.shade`."""
+        return shade.shade(points, light, tables, self.launch)

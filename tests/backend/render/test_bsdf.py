@@ -16,7 +16,8 @@ from backend.render.microfacet import (
     ggx_distribution,
     smith_visibility,
 )
-from backend.render.shade import shade, specular_occlusion
+from backend.render.shade import shade
+from backend.render.shade_reference import composed_shade, specular_occlusion
 
 CPU = torch.device("cpu")
 
@@ -115,7 +116,7 @@ def random_points(dtype):
     return base_color, roughness, metallic, relief, normal, view, tangent
 
 
-def test_gradients_of_shading_by_gradcheck():
+def test_gradients_of_composed_shading_by_gradcheck():
     generator = torch.Generator().manual_seed(5)
     levels = [torch.rand(6, n, n, 3, generator=generator, dtype=torch.float64) for n in (4, 3, 2)]
     roughness = torch.tensor([0.2, 0.5, 1.0], dtype=torch.float64)
@@ -123,7 +124,7 @@ def test_gradients_of_shading_by_gradcheck():
     def color(base_color, rough, metallic, relief, normal, view, tangent, *cubes):
         sample = MaterialSample(base_color, rough, metallic, relief)
         light = PrefilteredLight(cubes[2], cubes, roughness)
-        return shade(sample, normal, view, light, ReferenceEngine(), tangent).color
+        return sum(composed_shade(sample, normal, view, light, ReferenceEngine(), tangent))
 
     given = [value.requires_grad_() for value in (*random_points(torch.float64), *levels)]
     assert torch.autograd.gradcheck(color, given, eps=1e-6, atol=1e-5, rtol=1e-3, fast_mode=True)
