@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from backend.engines.interface import Engine
 from backend.light.latlong import cube_to_latlong, latlong_to_cube
-from backend.light.prefilter import build_prefilter
+from backend.light.prefilter import Filtered, Prefilter, build_prefilter
 
 _LEAST_RADIANCE = 1e-4  # what a black texel of a given picture becomes, so that its logarithm exists
 
@@ -76,11 +77,20 @@ class EnvironmentLight(nn.Module):
         return self.log_texels.exp()
 
     def prefiltered(self) -> PrefilteredLight:
-        """What shading reads. Call once a step; gradients reach the parameter."""
+        """What shading reads. No gradient: see `gradient_from`."""
+        with torch.no_grad():
+            filtered = self._on_device().apply(self.texels())
+        return PrefilteredLight(filtered.diffuse, filtered.specular, self._roughness)
+
+    def gradient_from(self, diffuse: Tensor, levels: Sequence[Tensor]) -> Tensor:
+        """The gradient of `log_texels` from those of a `PrefilteredLight`'s diffuse cube and levels."""
+        with torch.no_grad():
+            return self._on_device().adjoint(Filtered(tuple(levels), diffuse)) * self.texels()
+
+    def _on_device(self) -> Prefilter:
         if self._prefilter.solid_angles.device != self.log_texels.device:
             self._prefilter = self._prefilter.to(self.log_texels.device)
-        filtered = self._prefilter.apply(self.texels())
-        return PrefilteredLight(filtered.diffuse, filtered.specular, self._roughness)
+        return self._prefilter
 
     def radiance(self, engine: Engine, directions: Tensor) -> Tensor:
         """directions [N, 3] -> [N, 3] radiance seen there, unblurred."""

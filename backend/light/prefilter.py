@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from backend.light.cube import mean_texel_angle, texel_solid_angles
-from backend.light.sparse import ClosePairs, Pairs, csr, interpolation, multiply
+from backend.light.sparse import ClosePairs, Pairs, csr, interpolation
 
 _ROUGHNESS_RATIO = 1.3  # between neighbouring levels
 _TEXELS_PER_BAND = 2.5  # a band fades out between this many mean texels and twice as many
@@ -86,19 +86,36 @@ class Prefilter:
         )
 
     def apply(self, cube: Tensor) -> Filtered:
-        """cube [6, size, size, C] -> its levels. Gradients reach the cube."""
+        """cube [6, size, size, C] -> its levels. No gradient: see `adjoint`."""
         if cube.shape[:3] != (6, self.size, self.size):
             raise ValueError(f"prefilter made for a cube [6, {self.size}, {self.size}, C]; got {list(cube.shape)}")
+        cube = cube.detach()
         powers = self._powers(cube)
         blurred = [self._gather(level, powers) / level.norm for level in self.levels]
         shaped = [out.reshape(6, level.size, level.size, -1) for out, level in zip(blurred, self.levels)]
         return Filtered((cube, *shaped[:-1]), shaped[-1])
 
+    def adjoint(self, gradient: Filtered) -> Tensor:
+        """The gradient of the cube, [6, size, size, C], from those of its levels; the map is linear, so no value is needed."""
+        powers: dict[int, Tensor] = {}
+        for level, part in zip(self.levels, (*gradient.specular[1:], gradient.diffuse), strict=True):
+            share = part.reshape(-1, part.shape[-1]) / level.norm
+            for halvings, kernel in enumerate(level.bands):
+                size = level.size >> halvings
+                if halvings:
+                    share = self.restrict[size] @ share
+                powers[size] = powers[size] + kernel @ share if size in powers else kernel @ share
+        for size in sorted(self.refine):  # from the coarsest up, each handing on to the next finer one
+            if size in powers:
+                finer = self.refine[size] @ powers[size]
+                powers[2 * size] = powers[2 * size] + finer if 2 * size in powers else finer
+        return gradient.specular[0] + (powers[self.size] * self.solid_angles).view_as(gradient.specular[0])
+
     def _powers(self, cube: Tensor) -> dict[int, Tensor]:
         """Radiance times solid angle on cubes of every size from the source's down: size n -> [6 n^2, C]."""
         powers = {self.size: cube.reshape(-1, cube.shape[-1]) * self.solid_angles}
         for size in sorted(self.refine, reverse=True):
-            powers[size] = multiply(self.restrict[size], self.refine[size], powers[2 * size])
+            powers[size] = self.restrict[size] @ powers[2 * size]
         return powers
 
     def _gather(self, level: Level, powers: dict[int, Tensor]) -> Tensor:
@@ -106,10 +123,9 @@ class Prefilter:
         coarse: Tensor | None = None
         for halvings in reversed(range(len(level.bands))):
             size = level.size >> halvings
-            kernel = level.bands[halvings]
-            out = multiply(kernel, kernel, powers[size])
+            out = level.bands[halvings] @ powers[size]
             if coarse is not None:
-                out = out + multiply(self.refine[size // 2], self.restrict[size // 2], coarse)
+                out = out + self.refine[size // 2] @ coarse
             coarse = out
         assert coarse is not None
         return coarse

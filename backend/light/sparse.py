@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from backend.light.cube import bilinear_taps, texel_directions
 
 _BLOCK = 8  # texels along the edge of the blocks in which close texels are searched
-
-
-def multiply(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-    """matrix [A, B] (CSR) @ x [B, C] -> [A, C]. The gradient of x is transposed [B, A] @ gradient; the matrices are constants."""
-    return _Multiply.apply(matrix, transposed, x)
-
-
-class _Multiply(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-        ctx.transposed = transposed
-        return matrix @ x
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.transposed @ gradient.contiguous()
 
 
 @dataclass(frozen=True)

@@ -59,15 +59,16 @@ class DelayedLight:
 
     def _moved(self) -> dict[str, Tensor]:
         """One step of the light, and what it looks like prefiltered; recordable."""
-        texels = self.light.log_texels
+        leaves = _tensors(self.shown)
+        gathered = [leaf.grad for leaf in leaves if leaf.grad is not None]
+        self._team.average_(gathered)
+        diffuse, *levels = (gradient / self.every for gradient in gathered)
         self._optimiser.zero_grad(set_to_none=True)
-        source, leaves = _tensors(self.light.prefiltered()), _tensors(self.shown)
         whiteness = light_whiteness(self.light.texels())
-        self._team.average_([leaf.grad for leaf in leaves])
-        gradients = [leaf.grad / self.every for leaf in leaves if leaf.grad is not None]
-        torch.autograd.backward(
-            [*source, self._weight * whiteness], [*gradients, torch.ones_like(whiteness)], inputs=[texels]
-        )
+        (self._weight * whiteness).backward()
+        texels = self.light.log_texels
+        assert texels.grad is not None
+        texels.grad += self.light.gradient_from(diffuse, levels)
         set_rates(self._optimiser, self._factor)
         self._optimiser.step()
         with torch.no_grad():
