@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -133,9 +134,7 @@ class Renderer:
         normal = pixels.normal if relief else torch.nn.functional.normalize(pixels.normal, dim=-1)
         shaded = shade(sample, normal, pixels.view, light, self.engine, pixels.tangent if relief else None)
         flat = torch.cat([shaded.color, torch.ones_like(shaded.color[:, :1])], -1)
-        # one more row takes what the blank rows hold
-        image = flat.new_zeros(raster.triangle.numel() + 1, 4).index_copy(0, pixels.index, flat)[:-1]
-        image = image.view(*raster.triangle.shape, 4)
+        image = spread(flat, pixels.index, raster.triangle.numel()).view(*raster.triangle.shape, 4)
         image = self.engine.antialias(image, raster, clip, surface.faces, surface.adjacency, self.walk)
         return Frame(image, pixels, sample, shaded)
 
@@ -149,14 +148,13 @@ def covered_pixels(
     if capacity is None:
         index = seen.nonzero().squeeze(1)
         covered = torch.tensor(index.shape[0], device=index.device)
-        place = index
-        triangle = flat_triangle.index_select(0, index)
+        place, triangle = index, flat_triangle[index]
     else:
         index = torch.nonzero_static(seen, size=capacity, fill_value=total).squeeze(1)
         covered = seen.sum()
         place = index.clamp(max=total - 1)
-        triangle = torch.where(index < total, flat_triangle.index_select(0, place), -1)
-    barycentric = raster.barycentric.reshape(-1, 4).index_select(0, place)
+        triangle = torch.where(index < total, flat_triangle[place], -1)
+    barycentric = gather(raster.barycentric.reshape(-1, 4), index)
     if surface.normal_faces is None:
         attributes = torch.cat([surface.vertices, surface.normals], -1)
         position, normal = engine.interpolate(attributes, surface.faces, barycentric, triangle).split(3, -1)
@@ -164,13 +162,13 @@ def covered_pixels(
         position = engine.interpolate(surface.vertices, surface.faces, barycentric, triangle)
         normal = engine.interpolate(surface.normals, surface.normal_faces, barycentric, triangle)
     image = place // (raster.triangle.shape[1] * raster.triangle.shape[2])
-    eye = cameras.camera_to_world[:, :3, 3].index_select(0, image)
+    eye = cameras.camera_to_world[:, :3, 3][image]
     uv = tangent = footprint = None
     if surface.uvs is not None and surface.uv_faces is not None:
         uv = engine.interpolate(surface.uvs, surface.uv_faces, barycentric, triangle)
         if raster.derivatives is not None:
             corners = surface.uvs.detach()[surface.uv_faces[triangle.clamp(min=0).long()].long()]
-            footprint = texture_footprint(corners, raster.derivatives.reshape(-1, 4).index_select(0, place))
+            footprint = texture_footprint(corners, raster.derivatives.reshape(-1, 4)[place])
     if surface.tangents is not None and surface.tangent_faces is not None:
         tangent = engine.interpolate(surface.tangents, surface.tangent_faces, barycentric.detach(), triangle)
     return Pixels(
@@ -185,6 +183,52 @@ def covered_pixels(
         tangent=tangent,
         footprint=footprint,
     )
+
+
+def gather(image: Tensor, index: Tensor) -> Tensor:
+    """Rows of image [P, C] at index [M], each at most once, zeros where the index is P -> [M, C]. Gradients reach the image."""
+    return _Gather.apply(image, index)
+
+
+def spread(rows: Tensor, index: Tensor, count: int) -> Tensor:
+    """The inverse of `gather`: rows [M, C] at their places in [count, C], zeros elsewhere. Gradients reach the rows."""
+    return _Spread.apply(rows, index, count)
+
+
+# Torch's own gradient of a row look-up adds, row by row, since an index may come twice; none does here but that of the blank rows.
+
+
+def _rows_at(image: Tensor, index: Tensor) -> Tensor:
+    return torch.where((index < image.shape[0])[:, None], image[index.clamp(max=image.shape[0] - 1)], 0.0)
+
+
+def _at_rows(rows: Tensor, index: Tensor, count: int) -> Tensor:
+    image = rows.new_zeros(count + 1, rows.shape[1])  # the last row takes what the blank rows hold
+    image[index] = rows
+    return image[:count]
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, index: Tensor) -> Tensor:
+        ctx.count = image.shape[0]
+        ctx.save_for_backward(index)
+        return _rows_at(image, index)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _at_rows(gradients[0], ctx.saved_tensors[0], ctx.count), None
+
+
+class _Spread(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, index: Tensor, count: int) -> Tensor:
+        ctx.save_for_backward(index)
+        return _at_rows(rows, index, count)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _rows_at(gradients[0], ctx.saved_tensors[0]), None, None
 
 
 def texture_footprint(corners: Tensor, derivatives: Tensor) -> Tensor:

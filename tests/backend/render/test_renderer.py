@@ -9,7 +9,7 @@ from backend.dataset.views import Cameras
 from backend.engines.adjacency import edge_adjacency
 from backend.light.environment import EnvironmentLight
 from backend.render.camera import clip_positions
-from backend.render.renderer import Surface, covered_pixels
+from backend.render.renderer import Surface, covered_pixels, gather, spread
 
 SIZE = 48
 
@@ -156,3 +156,13 @@ def test_a_fixed_capacity_gives_the_same_picture_and_gradients_and_leaves_out_wh
     else:
         rows = found[1][0][0, ..., 3].sum(1)
         assert rows[:20].any() and not rows[-20:].any() and all(t.isfinite().all() for t in found[1][:3])
+
+
+def test_gather_and_spread_are_each_others_adjoint():
+    index = torch.tensor([4, 1, 6, 6, 0])  # 6 is a blank row's, beyond the image
+    image = torch.arange(12.0, dtype=torch.float64).view(6, 2).requires_grad_()
+    rows = torch.arange(10.0, dtype=torch.float64).view(5, 2).requires_grad_()
+    assert gather(image, index).tolist() == [[8, 9], [2, 3], [0, 0], [0, 0], [0, 1]]
+    assert spread(rows, index, 6).tolist() == [[8, 9], [2, 3], [0, 0], [0, 0], [0, 1], [0, 0]]
+    assert torch.autograd.gradcheck(lambda t: gather(t, index), (image,))
+    assert torch.autograd.gradcheck(lambda t: spread(t, index, 6), (rows,))
