@@ -3,7 +3,9 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,13 @@ from backend.render.renderer import Renderer
 
 _EVERY_PROGRESS = 0.5  # seconds
 _EVERY_CHECKPOINT = 30.0
-_FIRST_PREVIEW, _EVERY_PREVIEW = 5.0, 20.0  # a preview costs about as much as a step
-_MEANINGFUL = 20  # steps after which the first mesh is worth a look
+_EVERY_MESH, _EVERY_MESH_SHARE = (
+    2.0,
+    0.05,
+)  # seconds, and of the time so far: a long run leaves a hundred meshes, not thousands
+_FIRST_PICTURE, _EVERY_PICTURE = 5.0, 20.0
+_SHARE = 0.01  # of the time that meshes may take from the fit, and pictures again
+_MEANINGFUL = 10  # steps after which the first mesh is worth a look: the visual hull has begun to follow the pictures
 
 
 class Watch:
@@ -51,8 +58,10 @@ class Watch:
         self.curves: dict[str, list[tuple[int, dict[str, float], float | None]]] = {}
         self.timings: dict[str, float] = {}
         self.warnings: list[str] = []
-        self._pictured = time.monotonic() - _EVERY_PREVIEW + _FIRST_PREVIEW
-        self._began = self._told = self._saved = time.monotonic()
+        self._start = self._began = self._told = self._saved = time.monotonic()
+        self._next_mesh, self._next_picture = self._start, self._start + _FIRST_PICTURE
+        self._writer = ThreadPoolExecutor(1, "preview")
+        self._written: deque[tuple[Future[None], Event]] = deque()
         self._first_step = self._later_steps = 0
         self._earlier = 0.0
         self._pace = 0.0
@@ -73,14 +82,20 @@ class Watch:
         stopping = self.job.cancelled()
         if stopping or now - self._saved > _EVERY_CHECKPOINT:
             self._save(fit)
-        if now - self._pictured > _EVERY_PREVIEW and fit.step >= _MEANINGFUL:
-            self._show(fit)
-            self._pictured = time.monotonic()
+        if fit.step >= _MEANINGFUL:
+            if now > self._next_mesh:
+                self._show_mesh(fit)
+                self._next_mesh = _after(now, max(_EVERY_MESH, _EVERY_MESH_SHARE * (now - self._start)))
+            if now > self._next_picture:
+                self._show_picture(fit)
+                self._next_picture = _after(now, _EVERY_PICTURE)
+        self._announce()
         return not stopping
 
     def end(self, fit: Fit) -> None:
         """A stage reached its end."""
         self._save(fit)
+        self._announce(wait=True)
 
     def time_left(self, steps: int) -> float | None:
         """Seconds that `steps` steps will take at the last pace, None before there was one."""
@@ -126,8 +141,18 @@ class Watch:
         self.curves[fit.name].append((fit.step, losses, value))
         self.emit(Progress(stage=fit.name, step=fit.step, steps=fit.steps, eta=eta, losses=losses, psnr=value))
 
-    def _show(self, fit: Fit) -> None:
-        """A picture (photo, render, difference) of the first view, and the present mesh in the scene's own units."""
+    def _show_mesh(self, fit: Fit) -> None:
+        """The present mesh in the scene's own units."""
+        assert isinstance(fit, (ShapeFit, RefineFit))
+        mesh = fit.mesh()
+        vertices = self.similarity.to_scene(mesh.vertices).cpu().numpy()
+        faces = mesh.faces.cpu().numpy()
+        name = f"{fit.name}-{fit.step:06d}.npz"
+        event = MeshUpdate(path=f"preview/{name}", stage=fit.name, step=fit.step, triangles=len(faces))
+        self._write(lambda: np.savez(self.job.preview / name, vertices=vertices, faces=faces), event)
+
+    def _show_picture(self, fit: Fit) -> None:
+        """Photo, render and difference of the first view."""
         assert isinstance(fit, (ShapeFit, RefineFit))
         view = self.views.select(torch.zeros(1, dtype=torch.int64, device=self.views.images.device))
         height, width = view.cameras.sizes[0].tolist()
@@ -135,12 +160,23 @@ class Watch:
             light = self.light.prefiltered()
             frame = self.renderer.render(fit.surface(), fit.material, light, view.cameras, view.canvas)
             photo, ours = encode_over_white(view.images[0].float()), encode_over_white(frame.image[0])
-        strip = torch.cat([picture[:height, :width] for picture in (photo, ours, (photo - ours).abs())], 1)
-        name = f"{fit.name}-{fit.step:06d}"
-        write_png(self.job.preview / f"{name}.png", strip)
-        self.emit(Preview(path=f"preview/{name}.png", stage=fit.name, step=fit.step))
-        mesh = fit.mesh()
-        vertices = self.similarity.to_scene(mesh.vertices).cpu().numpy()
-        np.savez(self.job.preview / f"{name}.npz", vertices=vertices, faces=mesh.faces.cpu().numpy())
-        triangles = mesh.faces.shape[0]
-        self.emit(MeshUpdate(path=f"preview/{name}.npz", stage=fit.name, step=fit.step, triangles=triangles))
+        strip = torch.cat([picture[:height, :width] for picture in (photo, ours, (photo - ours).abs())], 1).cpu()
+        name = f"{fit.name}-{fit.step:06d}.png"
+        event = Preview(path=f"preview/{name}", stage=fit.name, step=fit.step)
+        self._write(lambda: write_png(self.job.preview / name, strip), event)
+
+    def _write(self, write: Callable[[], None], event: Event) -> None:
+        """Write a file beside the fit; `event` is told once it is there."""
+        self._written.append((self._writer.submit(write), event))
+
+    def _announce(self, wait: bool = False) -> None:
+        while self._written and (wait or self._written[0][0].done()):
+            written, event = self._written.popleft()
+            written.result()
+            self.emit(event)
+
+
+def _after(began: float, pause: float) -> float:
+    """When the next preview may come, after one that was begun at `began`: not before `pause`, and at `_SHARE` of the time."""
+    now = time.monotonic()
+    return now + max(pause, (now - began) / _SHARE)

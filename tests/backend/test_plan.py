@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backend import contract
-from backend.contract import EnvironmentFault, Planned, Warned, parse
+from backend.contract import EnvironmentFault, MeshUpdate, Planned, Warned, parse
 from backend.job import Job
 from backend.memory import Free, free_memory
 from backend.optimise.shape import ShapeFit
@@ -113,6 +113,10 @@ def test_a_step_that_runs_out_of_memory_goes_on_smaller_from_where_it_was(photog
         (2, 128), (1, 128), (1, 64)
     ]  # fmt: skip
     assert set(warnings) <= set(result.warnings)
+    first = next(event for event in events if isinstance(event, MeshUpdate))
+    assert (first.stage, first.step) == ("shape", 10), "the mesh is shown while its shape is coarse"
+    with np.load(tmp_path / "out" / first.path) as mesh:
+        assert len(mesh["faces"]) == first.triangles > 50
 
 
 def test_where_nothing_smaller_helps_the_run_ends_in_words_and_can_be_resumed(photographs, tmp_path, monkeypatch):
