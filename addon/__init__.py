@@ -4,9 +4,9 @@ import atexit
 from types import ModuleType
 
 from . import panels, preferences, properties, watch
-from .operators import cancel, export_views, import_result, reconstruct
+from .operators import cancel, environment, export_views, import_result, reconstruct
 
-MODULES = (preferences, properties, export_views, reconstruct, cancel, import_result, panels, watch)
+MODULES = (preferences, environment, properties, export_views, reconstruct, cancel, import_result, panels, watch)
 _registered: list[ModuleType] = []
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("addon", "backend")
-SINGLE_FILES = ("blender_manifest.toml", "LICENSE.txt")
+SINGLE_FILES = ("blender_manifest.toml", "LICENSE.txt", "requirements/backend.txt")
 ENTRY = '''\
 """Unrender: posed views in, a Blender asset out. SPDX-License-Identifier: GPL-3.0-or-later."""
 from .addon import register, unregister

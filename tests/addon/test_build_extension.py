@@ -19,7 +19,8 @@ def tree(tmp_path):
     for folder in ("addon", "backend"):
         (root / folder).mkdir(parents=True)
         (root / folder / "__init__.py").write_text("")
-    for name in ("blender_manifest.toml", "LICENSE.txt"):
+    (root / "requirements").mkdir()
+    for name in build_extension.SINGLE_FILES:
         shutil.copy(ROOT / name, root / name)
     return root
 
@@ -33,7 +34,8 @@ def test_the_same_tree_gives_the_same_bytes_and_nothing_else_is_shipped(tree, tm
     again = build_extension.build(tree, tmp_path / "two")
     assert again.read_bytes() == first
     names = zipfile.ZipFile(again).namelist()
-    assert names == ["LICENSE.txt", "__init__.py", "addon/__init__.py", "backend/__init__.py", "blender_manifest.toml"]
+    sources = ["LICENSE.txt", "__init__.py", "addon/__init__.py", "backend/__init__.py", "blender_manifest.toml"]
+    assert names == [*sources, "requirements/backend.txt"]
 
 
 @pytest.mark.parametrize(
