@@ -121,7 +121,7 @@ class _Extract(torch.autograd.Function):
         spread = regularity_gradient.reshape(1).contiguous()
         quad_gradient = points.new_empty(numbers.edges.shape[0], 10)
         corner_gradient = points.new_empty(vertices.shape[0], 8, 4)
-        point_gradient, sdf_gradient = torch.empty_like(points), torch.empty_like(sdf)
+        point_gradient, sdf_gradient = torch.zeros_like(points), torch.zeros_like(sdf)
         weights_gradient = torch.zeros_like(weights)
         launch.items(
             adjoints.quad_gradients,
@@ -160,11 +160,13 @@ class _Extract(torch.autograd.Function):
         )
         launch.items(
             adjoints.point_gradients,
-            sdf.shape[0],
+            vertices.shape[0],
             (
                 ctx.cells,
                 launch.array(sdf, wp.float32),
                 *surface,
+                launch.array(numbers.loops, wp.int32),
+                launch.array(numbers.counts, wp.int32),
                 launch.array(corner_gradient, wp.vec4),
                 launch.array(point_gradient, wp.vec3),
                 launch.array(sdf_gradient, wp.float32),
@@ -182,7 +184,7 @@ def _numbered(
     tally = torch.empty(count, dtype=torch.int64, device=device)
     launch.items(
         kernels.classify,
-        count,
+        cells**2 * -(-cells // kernels.RUN),
         (
             cells,
             launch.array(sdf, wp.float32),
