@@ -4,9 +4,22 @@ import atexit
 from types import ModuleType
 
 from . import panels, preferences, properties, watch
-from .operators import cancel, environment, export_views, import_result, reconstruct
+from .operators import cancel, environment, export_views, import_result, open_file, pause, presets, reconstruct
 
-MODULES = (preferences, environment, properties, export_views, reconstruct, cancel, import_result, panels, watch)
+MODULES = (
+    preferences,
+    environment,
+    properties,
+    export_views,
+    reconstruct,
+    pause,
+    cancel,
+    presets,
+    open_file,
+    import_result,
+    panels,
+    watch,
+)
 _registered: list[ModuleType] = []
 
 

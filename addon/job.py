@@ -21,7 +21,19 @@ from ..backend import contract
 PYTHON_FLAGS = ("-E", "-s", "-u", "-X", "utf8")
 _FOREIGN = ("PYTHON", "CONDA", "VIRTUAL_ENV", "LD_PRELOAD", "BLENDER")
 _TAIL_LINES = 200
+_HINTS = (
+    (("out of memory", "std::bad_alloc", "memoryerror"), "Memory ran out: close other programs or try a lower preset."),
+    (("no space left", "disk quota"), "The disk is full: free some space."),
+    (("no module named", "importerror", "dll load failed"), "The backend's environment is broken: set it up again."),
+    (
+        ("cuda error", "cuda driver", "nvml", "no cuda gpus", "device-side", "unspecified launch failure"),
+        "The GPU was lost: restart the machine's driver or choose the CPU.",
+    ),
+    (("permission denied", "read-only file system"), "The job folder cannot be written: choose another one."),
+)
 _PIPE_SECONDS = 2.0  # after the process has gone, something it started may still hold its output open
+CANCEL_SECONDS = 0.8  # then a cancelled backend is killed: its last checkpoint is at most half a minute old
+PAUSE_SECONDS = 120.0  # a paused one may finish its step and write what it has found
 STALE_SECONDS = 600.0  # where a process cannot be asked for: a job that said nothing for this long is taken for dead
 
 
@@ -43,6 +55,7 @@ class Job:
         folder: the job folder.
         process: the child.
         failure: the error the backend reported, or that was made up for a process that died without a word; else None.
+        paused: True once it was asked to stop with a checkpoint.
     """
 
     def __init__(self, interpreter: Path, root: Path, arguments: Sequence[str], folder: Path) -> None:
@@ -52,6 +65,7 @@ class Job:
         """
         self.folder = folder
         self.failure: contract.Failed | None = None
+        self.paused = False
         self._events: queue.SimpleQueue[contract.Event] = queue.SimpleQueue()
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._cancel_asked = False
@@ -140,11 +154,24 @@ class Job:
             time.sleep(0.01)
         return self.ended()
 
-    def cancel(self) -> None:
-        """Ask the backend to stop after the step it is in; it leaves a checkpoint."""
+    def cancel(self, patience: float = CANCEL_SECONDS) -> None:
+        """Ask the backend to stop after the step it is in, and kill it with all it started after `patience` seconds."""
         self._cancel_asked = True
         if self.process.poll() is None:
-            self.process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
+            with contextlib.suppress(OSError):  # it ended in this very moment
+                self.process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
+            threading.Thread(target=self._kill_late, args=(patience,), daemon=True, name="unrender-cancel").start()
+
+    def pause(self) -> None:
+        """Stop with a checkpoint of the step it is in, for which it gets the time."""
+        self.paused = True
+        self.cancel(PAUSE_SECONDS)
+
+    def _kill_late(self, patience: float) -> None:
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._end_group()
 
     def kill(self) -> None:
         """End the backend and whatever it started, at once. What it had saved stays."""
@@ -153,8 +180,8 @@ class Job:
 
     def stop(self, patience: float = 10.0) -> None:
         """Cancel, and kill what does not end within `patience` seconds."""
-        self.cancel()
-        if not self.wait(patience):
+        self.cancel(patience)
+        if not self.wait(patience + 1.0):
             self.kill()
             self.wait(patience)
 
@@ -165,7 +192,9 @@ class Job:
     def _end_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":
-                self.process.kill()
+                # a job object would end the backend with Blender, before its checkpoint; so the tree is ended by name
+                tree = ["taskkill", "/T", "/F", "/PID", str(self.process.pid)]
+                subprocess.run(tree, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW, check=False)
             else:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -179,9 +208,22 @@ class Job:
             code="backend-died",
             message=f"The backend ended with {cause} and gave no reason."
             + (f" Its last words:\n{said}" if said else ""),
-            hint="A process that is killed is most often out of memory: try a lower preset. Resume goes on where it stopped.",
+            hint=hint_of(said, status),
             exit_status=status,
         )
+
+
+def hint_of(said: str, status: int) -> str:
+    """What to do about a backend that died with these last words."""
+    lower = said.lower()
+    for signs, hint in _HINTS:
+        if any(sign in lower for sign in signs):
+            return f"{hint} Resume goes on where it stopped."
+    if status == -9 or status == 137:
+        return (
+            "A process that is killed is most often out of memory: try a lower preset. Resume goes on where it stopped."
+        )
+    return "Open the log for the whole story. Resume goes on where it stopped."
 
 
 def standing(folder: Path) -> Literal["none", "running", "interrupted", "finished", "failed", "cancelled"]:
@@ -208,7 +250,19 @@ def _alive(status: contract.Status) -> bool:
         return False
     except PermissionError:
         pass
-    return True
+    return _is_the_same(status)
+
+
+def _is_the_same(status: contract.Status) -> bool:
+    """False where the number now belongs to a process that began after the job last spoke, or to one that only waits to be buried."""
+    try:
+        after_name = Path(f"/proc/{status.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        uptime = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
+    except (OSError, ValueError, IndexError):  # no Linux: the number and its silence must do
+        return time.time() - status.updated < STALE_SECONDS
+    fields = after_name.split()  # from the third on, the state; the twenty-second is the start, in ticks since boot
+    began = time.time() - uptime + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return fields[0] != "Z" and began < status.updated + 2.0
 
 
 def _own_group() -> dict[str, object]:

@@ -1,28 +1,35 @@
-"""Follows the one running job for the user interface: drains its events, keeps what the panel shows, and ends it with Blender."""
+"""Follows the one job for the user interface: drains its events, keeps what the panel shows, and stops it with Blender."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import bpy
+from bpy.app.handlers import persistent
 
 from ..backend import contract
-from .job import Job
+from . import live
+from .elsewhere import Elsewhere
+from .job import Job, standing
 
 INTERVAL = 0.3  # seconds between two looks
+FIRST_LOOK = 1.0  # seconds after the start, when the file is surely open
 
 
 @dataclass
 class Watched:
     """A job and the last of each thing it said."""
 
-    job: Job
+    job: Job | Elsewhere
     state: str = "running"
     progress: contract.Progress | None = None
     preview: contract.Preview | None = None
+    mesh: contract.MeshUpdate | None = None
     device: str = ""
     warnings: list[str] = field(default_factory=list)
     result: str = ""
+    meshes: int = 0  # how many came so far
 
     def take(self) -> list[contract.Event]:
         """Read what is new; returns it."""
@@ -32,9 +39,11 @@ class Watched:
                 self.progress = event
             elif isinstance(event, contract.Preview):
                 self.preview = event
+            elif isinstance(event, contract.MeshUpdate):
+                self.mesh, self.meshes = event, self.meshes + 1
             elif isinstance(event, contract.Started):
                 self.device = event.device
-            elif isinstance(event, contract.Warned):
+            elif isinstance(event, contract.Warned) and event.message not in self.warnings:
                 self.warnings.append(event.message)
             elif isinstance(event, contract.Finished):
                 self.result = event.result
@@ -45,8 +54,12 @@ class Watched:
         """One line: where the job stands."""
         if self.state == "failed" and self.job.failure:
             return self.job.failure.message.splitlines()[0]
+        if self.state == "cancelled":
+            return "Paused" if self.job.paused else "Cancelled"
         if self.state != "running":
             return self.state.title()
+        if self.job.paused:
+            return "Pausing, once its step is done"
         if self.progress is None:
             return "Starting"
         step = f"{self.progress.stage.title()}, step {self.progress.step} of {self.progress.steps}"
@@ -54,13 +67,15 @@ class Watched:
 
     def fraction(self) -> float:
         """Part of the present stage that is done, 0 to 1."""
-        return self.progress.step / max(1, self.progress.steps) if self.progress else 0.0
+        return min(1.0, self.progress.step / max(1, self.progress.steps)) if self.progress else 0.0
 
 
 class _Holder:
     """The one watched job. A class, so that it can be replaced without a global statement."""
 
     watched: Watched | None = None
+    pictures = live.Pictures()
+    meshes_shown = 0
 
 
 def clock(seconds: float) -> str:
@@ -76,28 +91,48 @@ def current() -> Watched | None:
 
 
 def running() -> bool:
-    """True while a job of this Blender runs."""
+    """True while a job that this Blender follows runs."""
     return _Holder.watched is not None and _Holder.watched.state == "running"
 
 
-def follow(job: Job) -> Watched:
+def picture() -> int:
+    """The icon of the preview picture; 0 where there is none."""
+    return _Holder.pictures.icon()
+
+
+def follow(job: Job | Elsewhere) -> Watched:
     """Make `job` the watched one."""
-    _Holder.watched = Watched(job)
+    _Holder.watched, _Holder.meshes_shown = Watched(job), 0
+    _Holder.pictures.clear()
     return _Holder.watched
 
 
-def follow_by_timer(job: Job) -> None:
+def follow_by_timer(job: Job | Elsewhere) -> None:
     """The same, looked at by a timer that outlives File > New; never in background mode, where timers do not fire."""
     follow(job)
-    if not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=INTERVAL, persistent=True)
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, first_interval=INTERVAL, persistent=True)
 
 
-def _tick() -> float | None:
+def find_running() -> bool:
+    """Follow a job that runs in a scene's job folder though this Blender did not start it; False where there is none."""
+    if running():
+        return False
+    for scene in bpy.data.scenes:
+        folder = scene.unrender.job_folder()
+        if standing(folder) == "running":
+            follow_by_timer(Elsewhere(folder))
+            return True
+    return False
+
+
+def tick() -> float | None:
+    """One look at the job; what the timer calls."""
     watched = _Holder.watched
     if watched is None:
         return None
     watched.take()
+    show(watched)
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
@@ -105,14 +140,65 @@ def _tick() -> float | None:
     return INTERVAL if watched.state == "running" else None
 
 
+def show(watched: Watched) -> None:
+    """Bring picture and mesh up to date, in the scene whose job folder it is; the mesh goes when the job ends."""
+    scene = next((each for each in bpy.data.scenes if _same(each.unrender.job_folder(), watched.job.folder)), None)
+    if watched.state != "running":
+        live.remove()
+        return
+    if scene is None:  # another file is open; the job goes on without an onlooker
+        return
+    if watched.preview is not None:
+        _Holder.pictures.show(watched.job.folder / watched.preview.path, scene.unrender.preview_part)
+    if not scene.unrender.live_mesh:
+        live.remove()
+    elif watched.mesh is not None and (_Holder.meshes_shown != watched.meshes or not live.shown(scene)):
+        live.show_mesh(scene, watched.job.folder / watched.mesh.path)
+        _Holder.meshes_shown = watched.meshes
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.absolute() == other.absolute()
+
+
+def _first_look() -> None:
+    find_running()
+
+
+@persistent
+def _without_preview(*_: object) -> None:
+    """Before a file is saved, and after one was opened that was saved by an accident: the next tick puts the mesh back."""
+    live.remove()
+
+
+@persistent
+def _opened(*_: object) -> None:
+    live.remove()
+    if not bpy.app.background:
+        find_running()
+
+
+HANDLERS = (("save_pre", _without_preview), ("load_post", _opened))
+
+
 def register() -> None:
-    """Nothing to add: the timer comes with a job."""
+    """Watch for files opened and saved; the timer comes with a job, this one's or one found running."""
+    for name, function in HANDLERS:
+        getattr(bpy.app.handlers, name).append(function)
+    if not bpy.app.background:
+        bpy.app.timers.register(_first_look, first_interval=FIRST_LOOK, persistent=True)
 
 
 def unregister() -> None:
-    """Stop the timer and the job."""
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    """Stop the timer and the job, which leaves a checkpoint to resume from."""
+    for function in (tick, _first_look):
+        if bpy.app.timers.is_registered(function):
+            bpy.app.timers.unregister(function)
+    for name, function in HANDLERS:
+        functions = getattr(bpy.app.handlers, name)
+        if function in functions:
+            functions.remove(function)
     if _Holder.watched is not None and _Holder.watched.state == "running":
         _Holder.watched.job.stop()
     _Holder.watched = None
+    _Holder.pictures.clear()

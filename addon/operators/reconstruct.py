@@ -4,12 +4,13 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 
 from ...backend import contract
-from .. import job, preferences, watch
+from .. import job, known_light, preferences, watch
 
 
 class UNRENDER_OT_reconstruct(bpy.types.Operator):
@@ -42,19 +43,24 @@ class UNRENDER_OT_reconstruct(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
-        try:
-            started = start(context, self.restart)
-            if not bpy.app.background:
-                watch.follow_by_timer(started)
-                return {"FINISHED"}
+        return carry_out(self, lambda: start(context, self.restart))
+
+
+def carry_out(operator: bpy.types.Operator, begin: Callable[[], job.Job]) -> set[str]:
+    """Start what `begin` starts: in the window it goes on beside Blender, in background mode until it is done. Failures are reported."""
+    try:
+        started = begin()
+        if bpy.app.background:
             follow_to_end(started)
-        except contract.UnrenderError as error:
-            self.report({"ERROR"}, " ".join(filter(None, (str(error), error.hint))))
-            return {"CANCELLED"}
-        except OSError as error:
-            self.report({"ERROR"}, f"The job folder cannot be used: {error}")
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        else:
+            watch.follow_by_timer(started)
+    except contract.UnrenderError as error:
+        operator.report({"ERROR"}, " ".join(filter(None, (str(error), error.hint))))
+        return {"CANCELLED"}
+    except OSError as error:
+        operator.report({"ERROR"}, f"The job folder cannot be used: {error}. Choose another one, or free space.")
+        return {"CANCELLED"}
+    return {"FINISHED"}
 
 
 def start(context: bpy.types.Context, restart: bool) -> job.Job:
@@ -63,27 +69,58 @@ def start(context: bpy.types.Context, restart: bool) -> job.Job:
     names = contract.JobFolder(settings.job_folder())
     request = settings.to_request()
     interpreter = preferences.backend_python(context)
+    refuse_running(names)
+    if restart:
+        for folder in (names.state, names.preview, names.result):
+            if folder.exists():
+                shutil.rmtree(folder)
+        for file in (names.status, names.log):
+            file.unlink(missing_ok=True)
+    if not (names.state.exists() or names.result.exists()):
+        if settings.light == "WORLD":
+            known_light.write(known_light.read(context.scene.world), names.path)
+        contract.write_json(names.request, contract.to_dict(request))
+    elif changed := _changed(names.request, request):
+        raise contract.RequestError(
+            f"the run in {names.path} was begun with other settings ({changed})",
+            hint="Set them back, resume it as it was, or start over.",
+            code="settings-changed",
+        )
+    return launch(interpreter, names)
+
+
+def resume(context: bpy.types.Context) -> job.Job:
+    """Go on with the job in the scene's folder as it was asked for, whatever the panel says by now; only the device is the panel's."""
+    settings = context.scene.unrender
+    names = contract.JobFolder(settings.job_folder())
+    interpreter = preferences.backend_python(context)
+    refuse_running(names)
+    if not names.request.is_file():
+        raise contract.RequestError(
+            f"{names.path} holds no job", hint="Start one with Reconstruct.", code="job-missing"
+        )
+    return launch(interpreter, names, ["--device", settings.device])
+
+
+def launch(interpreter: Path, names: contract.JobFolder, more: list[str] | None = None) -> job.Job:
+    """Start the backend on the request in the job folder. A result that cannot be read is put aside, never deleted."""
+    if names.result.exists():
+        try:
+            contract.read_result(names.result)
+        except contract.RequestError:
+            names.result.rename(names.path / f"result-unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
+    arguments = ["run", str(names.request), "--json", "--follow-parent", "--resume", *(more or [])]
+    return job.Job(interpreter, preferences.ROOT_FOLDER, arguments, names.path)
+
+
+def refuse_running(names: contract.JobFolder) -> None:
+    """RequestError while another process works in the job folder."""
     if job.standing(names.path) == "running":
         raise contract.RequestError(
             f"{names.path} is being worked in by another process",
             hint="Cancel it, or choose another job folder.",
             code="job-running",
         )
-    if restart:
-        for folder in (names.state, names.preview, names.result):
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in (names.status, names.log):
-            file.unlink(missing_ok=True)
-    if not (names.state.exists() or names.result.exists()):
-        contract.write_json(names.request, contract.to_dict(request))
-    elif changed := _changed(names.request, request):
-        raise contract.RequestError(
-            f"the run in {names.path} was begun with other settings ({changed})",
-            hint="Set them back to resume it, or start over.",
-            code="settings-changed",
-        )
-    arguments = ["run", str(names.request), "--json", "--follow-parent", "--resume"]
-    return job.Job(interpreter, preferences.ROOT_FOLDER, arguments, names.path)
 
 
 def follow_to_end(started: job.Job) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import bpy
 
 from ...backend import contract
-from .. import preferences
+from .. import known_light, preferences
 from .capture import CaptureSettings
 from .reconstruct import ReconstructSettings
 from .result import ResultSettings
@@ -19,15 +19,12 @@ class UNRENDER_PG_settings(CaptureSettings, ReconstructSettings, ResultSettings,
         return Path(bpy.path.abspath(self.folder)) if self.folder else preferences.default_job_folder()
 
     def to_request(self) -> contract.Request:
-        """The request of this scene's job folder; RequestError where a setting is refused."""
-        asset: dict[str, int] = {}
-        if self.triangles:
-            asset["triangles"] = self.triangles
-        if self.texture_size != "preset":
-            asset["texture_size"] = int(self.texture_size)
-        return contract.parse(
-            {"source": str(self.job_folder()), "preset": self.preset, "device": self.device, "asset": asset}
-        )
+        """The request of this scene's job folder; RequestError where a setting is refused or the world is no HDRI."""
+        data = {"source": str(self.job_folder()), **self.reconstruct_request()}
+        if self.light == "WORLD":
+            file = known_light.read(self.id_data.world).path(self.job_folder())
+            data["light"] = {**data.get("light", {}), "file": str(file), "lock": self.light_lock}
+        return contract.parse(data)
 
 
 def register() -> None:

@@ -13,6 +13,7 @@ class CaptureSettings:
     )
     source: bpy.props.EnumProperty(
         name="Cameras",
+        description="Where the views are seen from",
         items=(
             ("RIG", "Automatic Rig", "Cameras on a dome around the selected objects"),
             ("SCENE", "Scene Cameras", "The cameras of this scene; where cameras are selected, only those"),

@@ -15,8 +15,14 @@ def test_it_validates_installs_draws_and_leaves_nothing_behind(blender):
     assert life["unknown"] == []
     assert "unrender.export_views" in life["drawn"]["UNRENDER_PT_export"]
     assert "unrender.reconstruct" in life["drawn"]["UNRENDER_PT_reconstruct"]
-    assert "Shape, step 3 of 10, 1:05 left" in life["drawn_running"]["UNRENDER_PT_reconstruct"]
-    assert "unrender.cancel" in life["drawn_running"]["UNRENDER_PT_reconstruct"]
+    running = life["drawn_running"]["UNRENDER_PT_progress"]
+    assert "Shape, step 3 of 10, 1:05 left" in running and "21.5 dB on cpu" in running
+    assert {"unrender.cancel", "unrender.pause", "preview_part", "live_mesh"} <= set(running)
+    assert "light_lock" in life["drawn_running"]["UNRENDER_PT_reconstruct"]
+    assert "running already" in life["busy"]
+    assert {"Paused", "unrender.resume"} <= set(life["drawn_paused"])
+    assert {"last words", "Do this.", "unrender.resume"} <= set(life["drawn_failed"])
+    assert "Finished" in life["drawn_finished"]
     assert life["preset"] == "standard"
     assert life["left"] == []
 

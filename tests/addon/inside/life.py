@@ -5,68 +5,21 @@ import io
 
 import bpy
 from common import GIVEN, PACKAGE, answer, install, module, refusal
+from recording import lint, untold
 
 UNKNOWN = []
+DRAWS = ("draw_header", "draw_header_preset", "draw")
 
 
-class Sub:
-    """What a fake operator button hands out: takes any property the operator has."""
-
-    def __init__(self, operator):
-        object.__setattr__(self, "known", operator.get_rna_type().properties.keys())
-
-    def __setattr__(self, name, value):
-        if name not in self.known:
-            UNKNOWN.append(f"operator property {name}")
-
-
-class Layout:
-    """Records what a draw function asks for and checks each name against Blender's own."""
-
-    real = bpy.types.UILayout.bl_rna
-    icons = real.functions["label"].parameters["icon"].enum_items.keys()
-
-    def __init__(self, drawn):
-        object.__setattr__(self, "drawn", drawn)
-
-    def __setattr__(self, name, value):
-        if name not in self.real.properties:
-            UNKNOWN.append(f"layout.{name}")
-
-    def __getattr__(self, name):
-        if name not in self.real.functions:
-            UNKNOWN.append(f"layout.{name}()")
-        function = self.real.functions[name]
-
-        def call(*arguments, **settings):
-            UNKNOWN.extend(f"{name}({key}=)" for key in settings if key not in function.parameters)
-            if settings.get("icon", "NONE") not in self.icons:
-                UNKNOWN.append(f"icon {settings['icon']}")
-            if name == "prop":
-                data, prop = arguments
-                if prop not in data.bl_rna.properties:
-                    UNKNOWN.append(f"property {prop}")
-                self.drawn.append(prop)
-            if name == "operator":
-                space, verb = arguments[0].split(".")
-                if verb not in dir(getattr(bpy.ops, space)):
-                    UNKNOWN.append(f"operator {arguments[0]}")
-                self.drawn.append(arguments[0])
-                return Sub(getattr(getattr(bpy.ops, space), verb))
-            if name in ("label", "progress"):
-                self.drawn.append(settings.get("text", ""))
-            return Layout(self.drawn)
-
-        return call
-
-
-def draw_all(panel):
+def draw_all():
+    """Every panel, menu and the preferences: class name -> what was drawn; faults are gathered."""
     drawn = {}
-    for cls in panel.CLASSES:
-        drawn[cls.__name__] = []
-        stand_in = type("StandIn", (cls.__mro__[1],), {"draw": cls.draw})()
-        stand_in.layout = Layout(drawn[cls.__name__])
-        stand_in.draw(bpy.context)
+    for name in sorted(
+        name for name in dir(bpy.types) if name.startswith("UNRENDER_") and name[8:12] in ("_PT_", "_MT_")
+    ):
+        layout = lint(getattr(bpy.types, name), bpy.context, () if name.endswith("_presets") else DRAWS)
+        drawn[name] = layout.drawn
+        UNKNOWN.extend(f"{name}: {fault}" for fault in layout.faults)
     return drawn
 
 
@@ -87,20 +40,35 @@ idle = refusal(bpy.ops.unrender.cancel)
 early = refusal(bpy.ops.unrender.reconstruct)
 bpy.context.scene.unrender.folder = "/nowhere/at/all"
 lost = refusal(bpy.ops.unrender.import_result)
-panel, watch = module("addon.panels"), module("addon.watch")
-drawn = draw_all(panel)
+watch, contract = module("addon.watch"), module("backend.contract")
+settings = bpy.context.scene.unrender
+drawn = draw_all()
 
 
-class Running:
-    """A job that is busy."""
+class Stand:
+    """A job as the panels see it."""
 
-    failure = None
+    paused, failure, folder = False, None, settings.job_folder()
+
+    def stop(self):
+        pass
 
 
-watch._Holder.watched = watch.Watched(Running())
-watch._Holder.watched.progress = watch.contract.Progress(stage="shape", step=3, steps=10, eta=65.0, psnr=21.5)
-drawn_running = draw_all(panel)
+watched = watch._Holder.watched = watch.Watched(Stand(), warnings=["two views are blurred " * 5], device="cpu")
+watched.progress = contract.Progress(stage="shape", step=3, steps=10, eta=65.0, psnr=21.5)
+settings.light, settings.advanced = "WORLD", True
+drawn_running = draw_all()
+paused_message = refusal(bpy.ops.unrender.resume)
+watched.job.paused, watched.state = True, "cancelled"
+drawn_paused = draw_all()
+watched.job.failure = contract.Failed(code="x", message="The backend ended.\nlast words", hint="Do this.")
+watched.state = "failed"
+drawn_failed = draw_all()
+watched.state = "finished"
+drawn_finished = draw_all()
 watch._Holder.watched = None
+settings.light = "UNKNOWN"
+UNKNOWN += untold(type(settings))
 request = bpy.context.scene.unrender.to_request()
 bpy.ops.preferences.addon_disable(module=PACKAGE)
 answer(
@@ -111,6 +79,10 @@ answer(
     lost=lost,
     drawn=drawn,
     drawn_running=drawn_running,
+    drawn_paused=drawn_paused["UNRENDER_PT_progress"],
+    drawn_failed=drawn_failed["UNRENDER_PT_progress"],
+    drawn_finished=drawn_finished["UNRENDER_PT_progress"],
+    busy=paused_message,
     unknown=UNKNOWN,
     preset=request.preset,
     left=[name for name in dir(bpy.types) if name.startswith("UNRENDER_")]

@@ -1,0 +1,130 @@
+"""A world's HDRI as the light a reconstruction knows. The backend wants an image whose centre is +X, so the Mapping is applied."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..backend.contract import RequestError
+
+FILE = "known_light.exr"  # in the job folder, where the world's own file cannot be taken as it is
+WIDTH = 2048  # of that file at the most; the light that is fitted is far coarser
+
+
+@dataclass(frozen=True)
+class KnownLight:
+    """An environment image and how the world turns and scales it.
+
+    Attributes:
+        image: name of the image in this file.
+        file: the image as it lies on the disk; None where it is packed, generated, or of a kind the backend may not read.
+        turn: radians by which the Mapping node turns the directions about Z.
+        strength: the Background node's.
+    """
+
+    image: str
+    file: Path | None
+    turn: float
+    strength: float
+
+    def path(self, folder: Path) -> Path:
+        """What the request names: the file itself where nothing is to be done to it, else one in the job folder."""
+        plain = self.turn == 0.0 and self.strength == 1.0
+        return self.file if self.file is not None and plain else folder / FILE
+
+
+def read(world: bpy.types.World | None) -> KnownLight:
+    """The HDRI that lights `world`; RequestError says what about the world is no plain HDRI."""
+    if world is None or world.node_tree is None:
+        raise _refusal("the scene has no world made of nodes")
+    output = next(
+        (node for node in world.node_tree.nodes if node.type == "OUTPUT_WORLD" and node.is_active_output), None
+    )
+    background = _behind(output, "Surface")
+    if background is None or background.type != "BACKGROUND" or background.inputs["Strength"].is_linked:
+        raise _refusal("the world's surface is no Background node with a plain strength")
+    texture = _behind(background, "Color")
+    if texture is None or texture.type != "TEX_ENVIRONMENT" or texture.image is None:
+        raise _refusal("the world's colour comes from no Environment Texture with an image")
+    if texture.projection != "EQUIRECTANGULAR":
+        raise _refusal("the world's image is no equirectangular one")
+    image = texture.image
+    if not image.is_float or image.source not in {"FILE", "GENERATED"}:
+        raise _refusal(f"the world's image {image.name} is no single high dynamic range picture")
+    stored = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
+    usable = stored is not None and stored.suffix.lower() in {".exr", ".hdr"} and stored.is_file()
+    return KnownLight(
+        image=image.name,
+        file=stored if usable and image.packed_file is None and not image.is_dirty else None,
+        turn=_turn(_behind(texture, "Vector")),
+        strength=float(background.inputs["Strength"].default_value),
+    )
+
+
+def write(light: KnownLight, folder: Path) -> None:
+    """Write the turned and scaled image into the job folder where the request names it; nothing to do otherwise."""
+    target = light.path(folder)
+    if target != folder / FILE:
+        return
+    picture = bpy.data.images[light.image].copy()
+    made = None
+    try:
+        if picture.size[0] > WIDTH:
+            picture.scale(WIDTH, WIDTH // 2)
+        width, height = picture.size
+        pixels = np.empty(width * height * 4, np.float32)
+        picture.pixels.foreach_get(pixels)
+        made = bpy.data.images.new("Unrender Known Light", width, height, float_buffer=True)
+        made.colorspace_settings.name = "Non-Color"  # else the numbers are encoded when they are saved
+        made.pixels.foreach_set(turned(pixels.reshape(height, width, 4), light.turn, light.strength).ravel())
+        made.file_format = "OPEN_EXR"
+        made.filepath_raw = str(target)
+        made.save()
+    except RuntimeError as error:
+        raise OSError(str(error).strip()) from error
+    finally:
+        for image in filter(None, (picture, made)):
+            bpy.data.images.remove(image)
+
+
+def turned(pixels: np.ndarray, turn: float, strength: float) -> np.ndarray:
+    """[H, W, 4] as the world shows it: a Mapping of +turn looks colours up that much further round, so columns move right."""
+    width = pixels.shape[1]
+    shift = turn / math.tau * width
+    whole = math.floor(shift)
+    part = shift - whole
+    moved = np.roll(pixels, whole, axis=1) * (1.0 - part) + np.roll(pixels, whole + 1, axis=1) * part
+    moved[..., :3] *= strength
+    return moved.astype(np.float32)
+
+
+def _turn(node: bpy.types.Node | None) -> float:
+    if node is None or node.type == "TEX_COORD":
+        return 0.0
+    if node.type != "MAPPING" or node.vector_type not in {"POINT", "VECTOR", "TEXTURE"}:
+        raise _refusal("something other than a Mapping node turns the world's image")
+    if any(node.inputs[name].is_linked for name in ("Rotation", "Scale")):
+        raise _refusal("the world's Mapping node is driven by other nodes")
+    x, y, z = node.inputs["Rotation"].default_value
+    moved = "Location" in node.inputs and any(abs(v) > 1e-6 for v in node.inputs["Location"].default_value)
+    if abs(x) > 1e-6 or abs(y) > 1e-6 or moved or any(abs(v - 1) > 1e-6 for v in node.inputs["Scale"].default_value):
+        raise _refusal("the world's Mapping node does more than turn about Z")
+    return float(-z if node.vector_type == "TEXTURE" else z)
+
+
+def _behind(node: bpy.types.Node | None, socket: str) -> bpy.types.Node | None:
+    if node is None or not node.inputs[socket].is_linked:
+        return None
+    return node.inputs[socket].links[0].from_node
+
+
+def _refusal(what: str) -> RequestError:
+    return RequestError(
+        f"this world cannot be the known light: {what}",
+        hint="Light the world by one Environment Texture, or set Light to Unknown.",
+        code="world-not-hdri",
+    )
