@@ -65,12 +65,14 @@ class Extraction:
         vertices: [V, 3], zeros in rows that are not used. Differentiable.
         faces: [T, 3] int32, counter-clockwise seen from outside, (0, 0, 0) in rows that are not used.
         regularity: scalar, mean deviation of the distances from vertices to their crossings. Differentiable.
+        sign_changes: scalar, mean over the grid's crossed edges of both ends' -log sigmoid(-|sdf|); 0 when there are none. Differentiable.
         counts: [2] int32 vertices and faces there are; where that is more than there is room for, the surface is not whole.
     """
 
     vertices: Tensor
     faces: Tensor
     regularity: Tensor
+    sign_changes: Tensor
     counts: Tensor
 
 

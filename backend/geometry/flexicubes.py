@@ -6,7 +6,7 @@ from torch import Tensor
 from backend.engines.cube_tables import CubeTables, cube_tables
 from backend.engines.interface import Capacity, Engine
 from backend.geometry.lattice import AXES, Lattice
-from backend.geometry.surface import Surface
+from backend.geometry.surface import Surface, sign_changes
 
 WEIGHTS = 21
 """Weights of a cube: 8 alphas (corners), 12 betas (edges, as in `CUBE_EDGES`), 1 gamma."""
@@ -60,7 +60,7 @@ def extract(
     _check(lattice, points, weights)
     if engine is not None and centres:
         made = engine.extract_surface(points, sdf, weights, lattice.cells, capacity)
-        return Surface(made.vertices, made.faces, made.regularity, made.counts)
+        return Surface(made.vertices, made.faces, made.regularity, made.sign_changes, made.counts)
     if capacity is not None:
         raise ValueError(f"{capacity} is for a surface with centres that an engine makes; expected None without these")
     tables = cube_tables(points.device)
@@ -81,7 +81,12 @@ def extract(
         lattice, tables, points, closed, squashed, base, row, edge, dual, owner.shape[0]
     )
 
-    quads = _quads(lattice, tables, inside, cube, first, loop)
+    axis, point = lattice.crossing_edges(inside, AXES)
+    order = (3 * point + axis).argsort()
+    axis, point = axis[order], point[order]
+    ends = torch.stack((point, point + lattice.strides(AXES)[axis]), 1)
+    changes = sign_changes(closed.index_select(0, ends.flatten()).view(-1, 2))
+    quads = _quads(lattice, tables, inside, axis, point, cube, first, loop)
     gamma = squashed[:, -1].index_select(0, owner).index_select(0, quads.flatten()).view(-1, 4)
     even, odd = gamma[:, 0] * gamma[:, 2], gamma[:, 1] * gamma[:, 3]
     if not centres:
@@ -90,13 +95,13 @@ def extract(
         along_even = torch.stack((a, b, c, a, c, d), 1).view(-1, 2, 3)
         along_odd = torch.stack((a, b, d, b, c, d), 1).view(-1, 2, 3)
         faces = torch.where(split_even, along_even, along_odd).view(-1, 3)
-        return Surface.exact(vertices, faces.int(), regularity)
+        return Surface.exact(vertices, faces.int(), regularity, changes)
     corners = vertices.index_select(0, quads.flatten()).view(-1, 4, 3)
     share = (even / (even + odd)).unsqueeze(1)
     middle = 0.5 * torch.lerp(corners[:, 1] + corners[:, 3], corners[:, 0] + corners[:, 2], share)
     centre = torch.arange(quads.shape[0], device=quads.device) + vertices.shape[0]
     faces = torch.stack((quads, quads.roll(-1, 1), centre[:, None].expand(-1, 4)), 2).view(-1, 3)
-    return Surface.exact(torch.cat((vertices, middle)), faces.int(), regularity)
+    return Surface.exact(torch.cat((vertices, middle)), faces.int(), regularity, changes)
 
 
 def _check(lattice: Lattice, points: Tensor, weights: Tensor) -> None:
@@ -153,11 +158,17 @@ def _dual_vertices(
     return vertices, (distance - mean.index_select(0, dual)).abs().mean()
 
 
-def _quads(lattice: Lattice, tables: CubeTables, inside: Tensor, cube: Tensor, first: Tensor, loop: Tensor) -> Tensor:
-    """[Q, 4] dual vertices around each crossed grid edge, counter-clockwise seen from outside."""
-    axis, point = lattice.crossing_edges(inside, AXES)
-    order = (3 * point + axis).argsort()
-    axis, point = axis[order], point[order]
+def _quads(
+    lattice: Lattice,
+    tables: CubeTables,
+    inside: Tensor,
+    axis: Tensor,
+    point: Tensor,
+    cube: Tensor,
+    first: Tensor,
+    loop: Tensor,
+) -> Tensor:
+    """[Q, 4] dual vertices around each crossed grid edge along `axis` from `point`, counter-clockwise seen from outside."""
     n, m = lattice.cells, lattice.side
     line = point // m
     lowest = point - line - (line // m) * n  # the cube whose lowest corner the edge starts from

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from backend.engines.interface import Capacity, Engine
 from backend.geometry import flexicubes, tetrahedra
-from backend.geometry.lattice import AXES, TETRAHEDRAL_DIRECTIONS, Lattice
+from backend.geometry.lattice import Lattice
 from backend.geometry.surface import Surface
 
 Method = Literal["flexicubes", "tetrahedra"]
@@ -118,19 +118,6 @@ class SignedDistanceGrid(nn.Module):
                 raise ValueError(f"{capacity} is for FlexiCubes; expected None for tetrahedra")
             return tetrahedra.extract(self.lattice, self.points(), self.sdf)
         return flexicubes.extract(self.lattice, self.points(), self.sdf, self.weights, centres, self.engine, capacity)
-
-    def sign_changes_loss(self) -> Tensor:
-        """Binary cross-entropy of each end of the sign-changing edges against the other's sign (Munkberg et al. 2022, equation 2).
-
-        Returns:
-            Scalar, the mean over those edges of the two ends' sum; 0 when there is no surface. Its gradient moves the signs together.
-        """
-        lattice = self.lattice
-        closed = lattice.closed(self.sdf)
-        directions = AXES if self.weights is not None else TETRAHEDRAL_DIRECTIONS
-        edges_at = lattice.crossings_at(closed.detach() < 0, directions)
-        # the ends differ in sign, so each one's target is the sign it does not have: -log sigmoid(-|s|)
-        return 2.0 * (F.softplus(closed.abs()) * edges_at).sum() / edges_at.sum().clamp(min=1)
 
     def refined(self, cells: int) -> SignedDistanceGrid:
         """The same shape on a lattice of `cells`; offsets and weights are neutral again.

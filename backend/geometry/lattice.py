@@ -97,18 +97,6 @@ class Lattice:
         direction = edge // self.point_count
         return direction, edge - direction * self.point_count
 
-    def crossings_at(self, inside: Tensor, directions: tuple[tuple[int, int, int], ...]) -> Tensor:
-        """[P] uint8, how many edges with one end inside meet at each point; arguments as for `crossing_edges`, no wait for the device."""
-        grid = inside.view(self.side, self.side, self.side)
-        count = torch.zeros(grid.shape, dtype=torch.uint8, device=inside.device)
-        for steps in directions:
-            low = tuple(slice(0, self.side - step) for step in steps)
-            high = tuple(slice(step, self.side) for step in steps)
-            crossing = grid[low] ^ grid[high]
-            count[low] += crossing
-            count[high] += crossing
-        return count.flatten()
-
     def surface_cubes(self, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Cubes with corners on both sides.
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from backend.geometry.lattice import TETRAHEDRAL_DIRECTIONS, Lattice, tetrahedra_of_a_cube
-from backend.geometry.surface import Surface
+from backend.geometry.surface import Surface, sign_changes
 
 TETRAHEDRON_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
@@ -123,4 +123,4 @@ def extract(lattice: Lattice, points: Tensor, sdf: Tensor) -> Surface:
     edge_id = tables.edge_directions[tetrahedron, edge] * lattice.point_count + edge_start
     place = torch.empty(len(TETRAHEDRAL_DIRECTIONS) * lattice.point_count, dtype=torch.int32, device=base.device)
     place[direction * lattice.point_count + start] = torch.arange(start.shape[0], dtype=torch.int32, device=base.device)
-    return Surface.exact(vertices, place[edge_id], vertices.new_zeros(()))
+    return Surface.exact(vertices, place[edge_id], vertices.new_zeros(()), sign_changes(gathered[:, :, 3]))

@@ -13,6 +13,7 @@ from backend.engines.hash_layout import hash_layout
 from backend.geometry.implicit import SignedDistanceGrid
 from backend.geometry.mesh import Mesh
 from backend.geometry.normals import vertex_normals
+from backend.geometry.surface import Surface as Extracted
 from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import photometric
 from backend.loss.regularisers import material_smoothness
@@ -108,7 +109,7 @@ class ShapeFit:
         index, now = self.order.index_select(0, self.clock)[0], self.timetable.at(self.clock)
         rate = now["rate"]
         assert rate is not None
-        surface, regularity = self._extract()
+        surface, extracted = self._extract()
         cameras, canvas = self.scaled.cameras.select(index), self.scaled.canvas
         frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
         compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self._noise_seed())
@@ -116,9 +117,9 @@ class ShapeFit:
         terms = {
             "color": compared.color,
             "mask": compared.mask_absolute if absolute else compared.mask_squared,
-            "sdf_sign": self.grid.sign_changes_loss(),
+            "sdf_sign": extracted.sign_changes,
             "material_smoothness": self._smoothness(frame),
-            "surface_spread": regularity,
+            "surface_spread": extracted.regularity,
         }
         self.geometry_optimiser.zero_grad(set_to_none=True)
         self.material_optimiser.zero_grad(set_to_none=True)
@@ -137,13 +138,13 @@ class ShapeFit:
         with torch.no_grad():
             return self._extract(fixed=False)[0]
 
-    def _extract(self, fixed: bool = True) -> tuple[Surface, Tensor]:
-        """The present surface, and FlexiCubes' spread; of the room's size where `fixed`."""
+    def _extract(self, fixed: bool = True) -> tuple[Surface, Extracted]:
+        """The present surface, as it is drawn and as it was read from the grid; of the room's size where `fixed`."""
         extracted = self.grid.surface(capacity=self.room.surface if fixed else None)
         faces = extracted.faces
         self._surface_counts = extracted.counts
         normals = vertex_normals(extracted.vertices, faces)
-        return Surface(extracted.vertices, faces, normals, edge_adjacency(faces)), extracted.regularity
+        return Surface(extracted.vertices, faces, normals, edge_adjacency(faces)), extracted
 
     def _look_back(self) -> None:
         """What earlier steps counted: a surface that vanished is put back, and one that outgrows its room gets more."""

@@ -47,8 +47,7 @@ def extract_surface(
     require("extract_surface: points", points, ((cells + 1) ** 3, 3), launch.device, torch.float32)
     require("extract_surface: sdf", sdf, ((cells + 1) ** 3,), launch.device, torch.float32)
     require("extract_surface: weights", weights, (cells**3, kernels.WEIGHTS), launch.device, torch.float32)
-    vertices, faces, regularity, counts = _Extract.apply(points, sdf, weights, cells, capacity, launch)
-    return Extraction(vertices, faces, regularity, counts)
+    return Extraction(*_Extract.apply(points, sdf, weights, cells, capacity, launch))
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,14 @@ class _Extract(torch.autograd.Function):
         cells: int,
         capacity: Capacity | None,
         launch: Launcher,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         points, sdf, weights = points.contiguous(), sdf.contiguous(), weights.contiguous()
         tables = cube_tables(points.device)
         numbers, room = _numbered(sdf, cells, capacity, tables, launch)
         vertices = points.new_empty(room.vertices, 3)
         deviation = points.new_empty(room.vertices)
         faces = torch.empty(room.faces, 3, dtype=torch.int32, device=points.device)
+        entropy = points.new_empty(room.faces // 4)
         launch.items(
             kernels.dual_vertices,
             room.vertices,
@@ -101,24 +101,32 @@ class _Extract(torch.autograd.Function):
         launch.items(
             kernels.quads,
             room.faces // 4,
-            (*_quad_arguments(launch, cells, weights, numbers, tables, vertices), launch.array(faces, wp.vec3i)),
+            (
+                *_quad_arguments(launch, cells, weights, numbers, tables, vertices),
+                launch.array(sdf, wp.float32),
+                launch.array(faces, wp.vec3i),
+                launch.array(entropy, wp.float32),
+            ),
         )
         # a crossed edge, which has four faces, is crossed in four cubes: so many distances are averaged
-        regularity = deviation.sum() / numbers.counts[1].clamp(min=1)
+        crossings = numbers.counts[1].clamp(min=1)
+        regularity, sign_changes = deviation.sum() / crossings, 4.0 * entropy.sum() / crossings
         ctx.save_for_backward(points, sdf, weights, vertices)
         ctx.numbers, ctx.cells, ctx.launch = numbers, cells, launch
         ctx.mark_non_differentiable(faces, numbers.counts)
-        return vertices, faces, regularity, numbers.counts
+        return vertices, faces, regularity, sign_changes, numbers.counts
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, vertex_gradient: Tensor, _: Any, regularity_gradient: Tensor, __: Any) -> tuple[Any, ...]:
+    def backward(
+        ctx: Any, vertex_gradient: Tensor, _: Any, regularity_gradient: Tensor, changes_gradient: Tensor, __: Any
+    ) -> tuple[Any, ...]:
         points, sdf, weights, vertices = ctx.saved_tensors
         numbers: _Numbers = ctx.numbers
         launch: Launcher = ctx.launch
         tables = cube_tables(points.device)
         given = vertex_gradient.contiguous()  # autograd may hand over an expanded one
-        spread = regularity_gradient.reshape(1).contiguous()
+        spread, changes = regularity_gradient.reshape(1), changes_gradient.reshape(1)
         quad_gradient = points.new_empty(numbers.edges.shape[0], 10)
         corner_gradient = points.new_empty(vertices.shape[0], 8, 4)
         point_gradient, sdf_gradient = torch.zeros_like(points), torch.zeros_like(sdf)
@@ -153,6 +161,7 @@ class _Extract(torch.autograd.Function):
                 launch.array(vertices, wp.vec3),
                 launch.array(given, wp.vec3),
                 launch.array(spread, wp.float32),
+                launch.array(changes, wp.float32),
                 launch.array(quad_gradient, adjoints.vec10),
                 launch.array(corner_gradient, wp.vec4),
                 launch.array(weights_gradient, wp.float32),

@@ -26,7 +26,8 @@ def noise(cells, share, seed=0):
 
 
 def values(surface):
-    return torch.cat((surface.vertices.flatten(), 30.0 * surface.regularity[None]))
+    scalars = torch.stack((30.0 * surface.regularity, surface.sign_changes))
+    return torch.cat((surface.vertices.flatten(), scalars))
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.9])
@@ -41,14 +42,14 @@ def test_values_and_gradients_are_those_of_plain_torch_and_the_surface_is_closed
     made = engine.extract_surface(*(tensor.to(engine.launch.device) for tensor in inputs), lattice.cells)
     exact = flexicubes.extract(lattice, *inputs)
     assert torch.equal(made.faces.cpu(), exact.faces) and torch.equal(made.counts.cpu(), exact.counts)
-    assert is_closed(flexicubes.Surface.exact(made.vertices, made.faces, made.regularity).mesh())
+    assert is_closed(flexicubes.Surface.exact(made.vertices, made.faces, made.regularity, made.sign_changes).mesh())
 
 
 def gradients(engine, inputs, cells, capacity, weight):
     leaves = [tensor.to(engine.launch.device).requires_grad_() for tensor in inputs]
     made = engine.extract_surface(*leaves, cells, capacity)
     rows = min(len(weight), len(made.vertices))
-    loss = (made.vertices[:rows] * weight[:rows].to(made.vertices)).sum() + made.regularity
+    loss = (made.vertices[:rows] * weight[:rows].to(made.vertices)).sum() + made.regularity + made.sign_changes
     return made, torch.autograd.grad(loss + 1e3 * made.vertices[rows:].sum(), leaves)
 
 
@@ -92,10 +93,12 @@ def test_threads_give_the_same_bits():
 
 
 def test_nothing_inside_makes_nothing(engine):
-    lattice, points, sdf, weights = noise(4, 0.0)
+    _, points, sdf, weights = noise(4, 0.0)
     made, found = gradients(engine, (points, sdf.abs() + 0.1, weights), 4, Capacity(64, 64), torch.ones(64, 3))
     assert made.counts.tolist() == [0, 0] and not made.faces.any() and not made.vertices.any()
-    assert float(made.regularity.detach()) == 0.0 and not any(gradient.any() for gradient in found)
+    assert float(made.regularity.detach()) == float(made.sign_changes.detach()) == 0.0 and not any(
+        gradient.any() for gradient in found
+    )
     none = engine.extract_surface(*(t.to(engine.launch.device) for t in (points, sdf.abs() + 0.1, weights)), 4)
     assert none.vertices.shape == (0, 3) and none.faces.shape == (0, 3)
 
@@ -127,7 +130,7 @@ def test_replay_equals_eager():
     def step():
         made = engine.extract_surface(*leaves, lattice.cells, capacity)
         across = edge_adjacency(made.faces)
-        loss = made.vertices.square().sum() + made.regularity
+        loss = made.vertices.square().sum() + made.regularity + made.sign_changes
         return [made.vertices.detach(), made.faces, made.counts, across, *torch.autograd.grad(loss, leaves)]
 
     side = torch.cuda.Stream()

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from backend.engines.select import select_engine
 from backend.geometry.clean import is_closed
 from backend.geometry.implicit import SignedDistanceGrid
 
@@ -71,7 +72,7 @@ def test_an_empty_surface_passes_through_and_is_reseeded(method):
         grid.offsets.fill_(0.5)
     surface = grid.surface()
     assert surface.is_empty and surface.mesh().vertices.shape == (0, 3)
-    (surface.vertices.sum() + surface.regularity + grid.sign_changes_loss()).backward()
+    (surface.vertices.sum() + surface.regularity + surface.sign_changes).backward()
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in grid.parameters())
     grid.reseed()
     assert torch.equal(grid.surface().vertices.detach(), before)
@@ -84,12 +85,13 @@ def test_a_field_too_fine_for_the_lattice_becomes_the_sphere():
     assert float(surface.vertices.detach().norm(dim=1).mean()) == pytest.approx(0.5, abs=0.06)
 
 
-def test_sign_changes_by_hand():
-    grid = SignedDistanceGrid(4)
+@pytest.mark.parametrize("engine", [None, select_engine("builtin", torch.device("cpu"), 1)], ids=["torch", "engine"])
+def test_sign_changes_by_hand(engine):
+    grid = SignedDistanceGrid(4, engine=engine)
     with torch.no_grad():
         grid.sdf.fill_(0.5)
         grid.sdf.view(5, 5, 5)[2, 2, 2] = -2.0
-    loss = grid.sign_changes_loss()
+    loss = grid.surface().sign_changes
     assert float(loss.detach()) == pytest.approx(math.log1p(math.exp(2.0)) + math.log1p(math.exp(0.5)), rel=1e-6)
     loss.backward()
     gradient = grid.sdf.grad.view(5, 5, 5)

@@ -93,6 +93,7 @@ def cube_gradients(
     vertices: wp.array(dtype=wp.vec3),
     vertex_gradient: wp.array(dtype=wp.vec3),
     regularity_gradient: wp.array(dtype=float),
+    changes_gradient: wp.array(dtype=float),
     quad_gradient: wp.array(dtype=vec10),
     corner_gradient: wp.array2d(dtype=wp.vec4),
     weights_gradient: wp.array2d(dtype=float),
@@ -185,6 +186,18 @@ def cube_gradients(
                 corner_sum[high, c] = corner_sum[high, c] + along * asked_here[c]
             corner_sum[low, 3] = corner_sum[low, 3] + low_gradient
             corner_sum[high, 3] = corner_sum[high, 3] + high_gradient
+    quad = int((ends[cube] - tally[cube]) >> wp.int64(32))
+    share = changes_gradient[0] / float(wp.max(counts[1] // 4, 1))
+    for axis in range(3):
+        upper = 1 << axis
+        if bit(case, 0) != bit(case, upper):
+            if quad < room:
+                for end in range(2):
+                    corner = end * upper
+                    value = distance_at(sdf, base + corner_step(corner, n + 1), place, corner, n)
+                    change = share * sign_of(value) / (1.0 + wp.exp(-wp.abs(value)))
+                    corner_sum[corner, 3] = corner_sum[corner, 3] + change
+            quad += 1
     for corner in range(8):
         corner_gradient[row, corner] = corner_sum[corner]
         weights_gradient[cube, corner] = alpha_gradient[corner] * slope(alphas[corner])

@@ -360,6 +360,15 @@ def quad_of(
     return q
 
 
+@wp.func
+def distance_of(sdf: wp.array(dtype=float), cube: int, corner: int, n: int):
+    """The distance at a cube's corner."""
+    place = place_of(cube, n)
+    m = n + 1
+    point = (place[0] * m + place[1]) * m + place[2] + corner_step(corner, m)
+    return distance_at(sdf, point, place, corner, n)
+
+
 @wp.kernel(enable_backward=False)
 def quads(
     offset: int,
@@ -372,13 +381,19 @@ def quads(
     edges: wp.array(dtype=int),
     counts: wp.array(dtype=int),
     vertices: wp.array(dtype=wp.vec3),
+    sdf: wp.array(dtype=float),
     faces: wp.array(dtype=wp.vec3i),
+    entropy: wp.array(dtype=float),
 ):
-    """Each quad's centre, weighted by gamma, and its four triangles; degenerate ones where there is no quad or no room for it."""
+    """Each quad's centre, weighted by gamma, its four triangles and the entropy of its edge's ends.
+
+    Where there is no quad, or no room for it, the triangles are degenerate.
+    """
     number = wp.tid() + offset
     if number >= quad_room(counts, vertices.shape[0], edges.shape[0]):
         for side in range(4):
             faces[4 * number + side] = wp.vec3i(0, 0, 0)
+        entropy[number] = 0.0
         return
     q = quad_of(number, n, weights, cases, tally, ends, loop_of_edge, edges)
     even = q.gammas[0] * q.gammas[2]
@@ -397,3 +412,10 @@ def quads(
             this = q.corners[3 - side]
             following = q.corners[(6 - side) & 3]
             faces[4 * number + side] = wp.vec3i(this, following, centre)
+    owner = edges[number] // 3
+    upper = 1 << (edges[number] - 3 * owner)
+    total = float(0.0)
+    for end in range(2):
+        value = wp.abs(distance_of(sdf, owner, end * upper, n))
+        total += value + wp.log(1.0 + wp.exp(-value))
+    entropy[number] = total
