@@ -93,11 +93,11 @@ def steps(
     python = str(python_in(folder))
     if uv is not None:
         wanted = f">={_dotted(LEAST_PYTHON)},<{LAST_PYTHON[0]}.{LAST_PYTHON[1] + 1}"
-        make = [str(uv), "venv", "--no-config", "--python", str(base or wanted)]
+        make = [str(uv), "venv", "--python", str(base or wanted)]
         if not wish.online:
             make += ["--offline"]
         make += [str(folder)]
-        install = [str(uv), "pip", "install", "--no-config", "--python", python, "-r", str(lock)]
+        install = [str(uv), "pip", "install", "--python", python, "-r", str(lock)]
     else:
         assert base is not None, "without uv a Python is needed"
         make = [str(base), "-I", "-m", "venv", str(folder)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-_SHOWN = ("Python", "torch", "warp-lang", "proof")  # in this order, and every cuda device
+_SHOWN = ("Python", "torch", "warp-lang")
 
 
 def last_object(output: str) -> dict[str, Any]:
@@ -33,7 +33,8 @@ def why_not(report: dict[str, Any], said: str, status: int) -> str:
 def lines(report: dict[str, Any]) -> list[str]:
     """What the preferences show of a ready backend: versions, device, engine."""
     checks = {str(check.get("name")): str(check.get("value")) for check in report.get("checks", ())}
-    shown = [f"{name}: {checks[name]}" for name in _SHOWN[:3] if name in checks]
+    checks["Python"] = checks.get("Python", "").partition(" (")[0]  # its path was that of the environment in the making
+    shown = [f"{name}: {checks[name]}" for name in _SHOWN if checks.get(name)]
     devices = [f"{name}: {value}" for name, value in checks.items() if name.startswith("cuda:")]
     shown += devices or ([f"cpu: {checks['cpu']}"] if "cpu" in checks else [])
     return shown + ([f"Check: {checks['proof']}"] if "proof" in checks else [])
