@@ -48,7 +48,7 @@ def shade(
         occlusion: [N, 1] share of the cosine-weighted hemisphere that sees the light, in [0, 1], or None for all.
 
     Returns:
-        The colours, as `shade_reference.composed_shade` has them. Gradients reach the material, the directions, the light and the occlusion.
+        The colours, as `composed_shade` has them. Gradients reach the material, the directions, the light and the occlusion.
     """
     relief = sample.normal is not None and tangent is not None
     diffuse, specular = engine.shade(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from backend.engines.builtin.kernels import shade_kernels
-from backend.engines.builtin.kernels.shade_bsdf import Model
+from backend.engines.builtin.kernels.shade_bsdf import Model, Row
 from backend.engines.builtin.launch import Launcher
 from backend.engines.builtin.textures import level_table
 from backend.engines.checks import require
@@ -175,10 +175,10 @@ def _inputs(
     return (
         *_arrays(points, launch),
         model,
-        launch.array(tables.reflectance.flatten(0, 1), wp.float32),
+        launch.array(tables.reflectance.flatten(0, 1), Row),
         tables.reflectance.shape[1],
-        launch.array(tables.tilt.flatten(0, 1), wp.float32),
-        launch.array(tables.horizon.flatten(0, 1), wp.float32),
+        launch.array(tables.tilt.flatten(0, 1), wp.vec3),
+        launch.array(tables.horizon.flatten(0, 1), wp.vec2),
         tables.horizon.shape[1],
         launch.array(texels, wp.vec3),
         launch.array(levels, wp.int32),

@@ -3,8 +3,8 @@
 # ruff: noqa: D101, UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
 import warp as wp
 
-from backend.engines.builtin.kernels.shade_relief import node, node_slope, unit, unit_adjoint, within
-from backend.engines.builtin.kernels.texture_kernels import tap_sum, texture_taps
+from backend.engines.builtin.kernels.shade_relief import node, node_slope, row_sum, unit, unit_adjoint, within
+from backend.engines.builtin.kernels.texture_kernels import texture_taps
 
 wp.set_module_options({"enable_backward": False})
 
@@ -76,16 +76,14 @@ def reflected_of(
     normal: wp.vec3,
     view: wp.vec3,
     model: Model,
-    table: wp.array2d(dtype=float),
+    table: wp.array(dtype=Row),
     columns: int,
 ):
     r = Reflected()
     r.dot = wp.dot(normal, view)
     r.cosine = wp.clamp(r.dot, model.least_cosine, 1.0)
     taps = table_taps(r.cosine, roughness, model.least_roughness, table.shape[0] / columns, columns)
-    row = Row()
-    for k in range(12):
-        row[k] = tap_sum(table, k, taps.texel, taps.weight)
+    row = row_sum(table, taps.texel, taps.weight)
     r.row = row
     albedo = row[0] + row[1] + row[2] + row[3]
     r.lost = (1.0 - albedo) / albedo
@@ -114,7 +112,7 @@ def reflected_adjoint(
     normal: wp.vec3,
     view: wp.vec3,
     model: Model,
-    table: wp.array2d(dtype=float),
+    table: wp.array(dtype=Row),
     columns: int,
     diffuse_gradient: wp.vec3,
     first_gradient: wp.vec3,
@@ -180,11 +178,8 @@ def reflected_adjoint(
     # the table
     rows = table.shape[0] / columns
     taps = table_taps(r.cosine, roughness, model.least_roughness, rows, columns)
-    by_roughness = float(0.0)
-    by_cosine = float(0.0)
-    for k in range(12):
-        by_cosine += gr[k] * tap_sum(table, k, taps.texel, taps.slope_x)
-        by_roughness += gr[k] * tap_sum(table, k, taps.texel, taps.slope_y)
+    by_cosine = wp.dot(gr, row_sum(table, taps.texel, taps.slope_x))
+    by_roughness = wp.dot(gr, row_sum(table, taps.texel, taps.slope_y))
     least = model.least_roughness
     g.roughness = by_roughness * node_slope(rows) / (1.0 - least) * within(roughness, least, 1.0)
     g_dot = (g_cosine + by_cosine * node_slope(columns)) * within(r.dot, model.least_cosine, 1.0)
@@ -219,7 +214,7 @@ def lobe_of(
     normal: wp.vec3,
     smooth: wp.vec3,
     least: float,
-    table: wp.array2d(dtype=float),
+    table: wp.array(dtype=wp.vec2),
     columns: int,
 ):
     r = Lobe()
@@ -232,9 +227,8 @@ def lobe_of(
         r.own_rise = wp.dot(r.axis, normal)
         left = horizon_taps(r.rise, roughness, least, rows, columns)
         own = horizon_taps(r.own_rise, roughness, least, rows, columns)
-        for k in range(2):
-            r.left[k] = tap_sum(table, k, left.texel, left.weight)
-            r.own[k] = tap_sum(table, k, own.texel, own.weight)
+        r.left = row_sum(table, left.texel, left.weight)
+        r.own = row_sum(table, own.texel, own.weight)
         r.look = r.axis + r.left[1] * (smooth - r.rise * r.axis) - r.own[1] * (normal - r.own_rise * r.axis)
         r.share = wp.min(r.left[0] / wp.max(r.own[0], 1e-3), 1.0)
     return r
@@ -256,7 +250,7 @@ def lobe_adjoint(
     normal: wp.vec3,
     smooth: wp.vec3,
     least: float,
-    table: wp.array2d(dtype=float),
+    table: wp.array(dtype=wp.vec2),
     columns: int,
     look_gradient: wp.vec3,
     share_gradient: float,
@@ -279,14 +273,10 @@ def lobe_adjoint(
         rows = table.shape[0] / columns
         left = horizon_taps(r.rise, roughness, least, rows, columns)
         own = horizon_taps(r.own_rise, roughness, least, rows, columns)
-        by_rise = float(0.0)
-        by_own_rise = float(0.0)
-        by_roughness = float(0.0)
-        for k in range(2):
-            by_rise += g_left[k] * tap_sum(table, k, left.texel, left.slope_x)
-            by_own_rise += g_own[k] * tap_sum(table, k, own.texel, own.slope_x)
-            by_roughness += g_left[k] * tap_sum(table, k, left.texel, left.slope_y)
-            by_roughness += g_own[k] * tap_sum(table, k, own.texel, own.slope_y)
+        by_rise = wp.dot(g_left, row_sum(table, left.texel, left.slope_x))
+        by_own_rise = wp.dot(g_own, row_sum(table, own.texel, own.slope_x))
+        by_roughness = wp.dot(g_left, row_sum(table, left.texel, left.slope_y))
+        by_roughness += wp.dot(g_own, row_sum(table, own.texel, own.slope_y))
         g_rise += 0.5 * by_rise * node_slope(columns)
         g_own_rise += 0.5 * by_own_rise * node_slope(columns)
         g.roughness = by_roughness * node_slope(rows) / (1.0 - least) * within(roughness, least, 1.0)

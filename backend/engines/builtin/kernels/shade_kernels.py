@@ -1,4 +1,7 @@
-"""Kernels that shade points: the whole of `render.shade_reference` in one pass, and its adjoint in another, which computes the point anew."""
+"""Kernels that shade points: the whole of `render.shade_reference` in one pass, and in another its adjoint.
+
+The adjoint computes the point anew: nothing is kept between the passes.
+"""
 
 # ruff: noqa: D101, UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
 import warp as wp
@@ -7,6 +10,7 @@ from backend.engines.builtin.kernels.shade_bsdf import (
     Lobe,
     Model,
     Reflected,
+    Row,
     lobe_adjoint,
     lobe_of,
     reflected_adjoint,
@@ -71,10 +75,10 @@ def point_of(
     normal_map: wp.vec3,
     tangent: wp.vec4,
     model: Model,
-    reflectance: wp.array2d(dtype=float),
+    reflectance: wp.array(dtype=Row),
     cosines: int,
-    tilt: wp.array2d(dtype=float),
-    horizon: wp.array2d(dtype=float),
+    tilt: wp.array(dtype=wp.vec3),
+    horizon: wp.array(dtype=wp.vec2),
     angles: int,
 ):
     p = Point()
@@ -108,10 +112,10 @@ def shade_points(
     tangents: wp.array(dtype=wp.vec4),
     occlusions: wp.array(dtype=float),
     model: Model,
-    reflectance: wp.array2d(dtype=float),
+    reflectance: wp.array(dtype=Row),
     cosines: int,
-    tilt: wp.array2d(dtype=float),
-    horizon: wp.array2d(dtype=float),
+    tilt: wp.array(dtype=wp.vec3),
+    horizon: wp.array(dtype=wp.vec2),
     angles: int,
     texels: wp.array(dtype=wp.vec3),
     levels: wp.array2d(dtype=int),
@@ -180,10 +184,10 @@ def shade_adjoint(
     tangents: wp.array(dtype=wp.vec4),
     occlusions: wp.array(dtype=float),
     model: Model,
-    reflectance: wp.array2d(dtype=float),
+    reflectance: wp.array(dtype=Row),
     cosines: int,
-    tilt: wp.array2d(dtype=float),
-    horizon: wp.array2d(dtype=float),
+    tilt: wp.array(dtype=wp.vec3),
+    horizon: wp.array(dtype=wp.vec2),
     angles: int,
     texels: wp.array(dtype=wp.vec3),
     levels: wp.array2d(dtype=int),
@@ -237,23 +241,14 @@ def shade_adjoint(
         angles,
     )
     level = light_level(p.roughness, knots)
-    around = light_of(p.facing, 0, 0.0, texels, levels)
-    light1 = light_of(p.first.look, level.fine, level.fraction, texels, levels)
-    light2 = light_of(p.second.look, level.fine, level.fraction, texels, levels)
-    gd = diffuse_gradients[item]
-    gs = specular_gradients[item]
-    g_dot = float(0.0)
-    shadow_roughness = float(0.0)
+    open_diffuse = float(1.0)
+    shadow = Shadow()
+    shadow.share = 1.0
     if occlusions.shape[0] > 0:
-        shadow = shadow_of(occlusions[item], p.reflected.dot, roughness)
-        under = p.diffuse_share * wp.dot(gd, wp.cw_mul(p.reflected.diffuse, around))
-        over = p.first.share * wp.dot(gs, wp.cw_mul(p.reflected.first, light1))
-        over += p.second.share * wp.dot(gs, wp.cw_mul(p.reflected.second, light2))
-        to_occlusion[item] = under + over * shadow.by_occlusion
-        g_dot = over * shadow.by_dot
-        shadow_roughness = over * shadow.by_roughness
-        gd *= occlusions[item]
-        gs *= shadow.share
+        open_diffuse = occlusions[item]
+        shadow = shadow_of(open_diffuse, p.reflected.dot, roughness)
+    gd = open_diffuse * diffuse_gradients[item]
+    gs = shadow.share * specular_gradients[item]
     # the light
     start = copy * texels.shape[0]
     ga = light_adjoint(
@@ -289,6 +284,19 @@ def shade_adjoint(
         start,
         to_texels,
     )
+    around = ga.color
+    light1 = g1.color
+    light2 = g2.color
+    g_dot = float(0.0)
+    shadow_roughness = float(0.0)
+    if occlusions.shape[0] > 0:
+        given = specular_gradients[item]
+        dark = p.diffuse_share * wp.dot(diffuse_gradients[item], wp.cw_mul(p.reflected.diffuse, around))
+        shine = p.first.share * wp.dot(given, wp.cw_mul(p.reflected.first, light1))
+        shine += p.second.share * wp.dot(given, wp.cw_mul(p.reflected.second, light2))
+        to_occlusion[item] = dark + shine * shadow.by_occlusion
+        g_dot = shine * shadow.by_dot
+        shadow_roughness = shine * shadow.by_roughness
     # the lobes
     least = model.least_roughness
     smooth = p.relief.smooth

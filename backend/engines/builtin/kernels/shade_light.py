@@ -4,6 +4,7 @@
 import warp as wp
 
 from backend.engines.builtin.kernels.cube_kernels import cube_taps, face_adjoint, face_of
+from backend.engines.builtin.kernels.shade_relief import row_sum
 
 wp.set_module_options({"enable_backward": False})
 
@@ -17,6 +18,7 @@ class LightLevel:
 
 @wp.struct
 class LightGradient:
+    color: wp.vec3  # the light itself
     direction: wp.vec3
     fraction: float
 
@@ -39,26 +41,16 @@ def light_level(roughness: float, knots: wp.array(dtype=float)):
 
 
 @wp.func
-def color_sum(texels: wp.array(dtype=wp.vec3), texel: wp.vec4i, weight: wp.vec4):
-    return (
-        weight[0] * texels[texel[0]]
-        + weight[1] * texels[texel[1]]
-        + weight[2] * texels[texel[2]]
-        + weight[3] * texels[texel[3]]
-    )
-
-
-@wp.func
 def light_of(
     direction: wp.vec3, fine: int, fraction: float, texels: wp.array(dtype=wp.vec3), levels: wp.array2d(dtype=int)
 ):
     """Light from a direction of any length, between rows `fine` and fine + 1 of the levels."""
     p = face_of(direction)
     taps = cube_taps(p, levels[fine, 0], levels[fine, 1])
-    color = (1.0 - fraction) * color_sum(texels, taps.texel, taps.weight)
+    color = (1.0 - fraction) * row_sum(texels, taps.texel, taps.weight)
     if fraction > 0.0:
         taps = cube_taps(p, levels[fine + 1, 0], levels[fine + 1, 1])
-        color += fraction * color_sum(texels, taps.texel, taps.weight)
+        color += fraction * row_sum(texels, taps.texel, taps.weight)
     return color
 
 
@@ -121,21 +113,24 @@ def light_adjoint(
     start: int,
     sums: wp.array2d(dtype=float),
 ):
-    """Gradients of the direction and of the fraction; where the light is fitted, its texels' are added to `sums` from row `start` on."""
+    """The light, and the gradients of the direction and of the fraction; where the light is fitted, its texels' are added to `sums` from row `start` on."""
     r = LightGradient()
     p = face_of(direction)
     taps = cube_taps(p, levels[fine, 0], levels[fine, 1])
     keep = 1.0 - fraction
-    gs = keep * wp.dot(color_gradient, color_sum(texels, taps.texel, taps.slope_x))
-    gt = keep * wp.dot(color_gradient, color_sum(texels, taps.texel, taps.slope_y))
+    here = row_sum(texels, taps.texel, taps.weight)
+    r.color = keep * here
+    gs = keep * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_x))
+    gt = keep * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_y))
     if fitted != 0:
         gather_color(sums, start, taps.texel, taps.weight, keep, color_gradient)
     if fine > 0:
-        r.fraction = -wp.dot(color_gradient, color_sum(texels, taps.texel, taps.weight))
         taps = cube_taps(p, levels[fine + 1, 0], levels[fine + 1, 1])
-        gs += fraction * wp.dot(color_gradient, color_sum(texels, taps.texel, taps.slope_x))
-        gt += fraction * wp.dot(color_gradient, color_sum(texels, taps.texel, taps.slope_y))
-        r.fraction += wp.dot(color_gradient, color_sum(texels, taps.texel, taps.weight))
+        there = row_sum(texels, taps.texel, taps.weight)
+        r.color += fraction * there
+        r.fraction = wp.dot(color_gradient, there - here)
+        gs += fraction * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_x))
+        gt += fraction * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_y))
         if fitted != 0:
             gather_color(sums, start, taps.texel, taps.weight, fraction, color_gradient)
     r.direction = face_adjoint(direction, p, gs, gt)

@@ -4,9 +4,11 @@ The formulas are those of `render.relief`, which says where they come from.
 """
 
 # ruff: noqa: D101, UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
+from typing import Any
+
 import warp as wp
 
-from backend.engines.builtin.kernels.texture_kernels import tap_sum, texture_taps
+from backend.engines.builtin.kernels.texture_kernels import texture_taps
 
 wp.set_module_options({"enable_backward": False})
 
@@ -74,6 +76,17 @@ def within(value: float, low: float, high: float):
 
 
 @wp.func
+def row_sum(rows: wp.array(dtype=Any), texel: wp.vec4i, weight: wp.vec4):
+    """Rows of a table, or colours of a light, under the four taps."""
+    return (
+        weight[0] * rows[texel[0]]
+        + weight[1] * rows[texel[1]]
+        + weight[2] * rows[texel[2]]
+        + weight[3] * rows[texel[3]]
+    )
+
+
+@wp.func
 def tilt_taps(lean: float, width: int):
     return texture_taps(wp.vec2(node(wp.clamp(lean, 0.0, 1.0), width), 0.5), 0, width, 1, 0)
 
@@ -104,7 +117,7 @@ def bend_of(p: wp.vec3, s: wp.vec3, v: wp.vec3):
 
 
 @wp.func
-def relief_of(normal_map: wp.vec3, tangent: wp.vec4, normal: wp.vec3, view: wp.vec3, tilt: wp.array2d(dtype=float)):
+def relief_of(normal_map: wp.vec3, tangent: wp.vec4, normal: wp.vec3, view: wp.vec3, tilt: wp.array(dtype=wp.vec3)):
     r = Relief()
     along = wp.vec3(tangent[0], tangent[1], tangent[2])
     r.smooth = unit(normal)
@@ -117,8 +130,7 @@ def relief_of(normal_map: wp.vec3, tangent: wp.vec4, normal: wp.vec3, view: wp.v
     if bend.bent != 0:
         r.mirroring = unit(bend.raw)
     taps = tilt_taps(r.lean, tilt.shape[0])
-    for k in range(3):
-        r.tilt[k] = tap_sum(tilt, k, taps.texel, taps.weight)
+    r.tilt = row_sum(tilt, taps.texel, taps.weight)
     r.facing_raw = r.tilt[1] * r.smooth + r.tilt[2] * (r.perturbed - r.lean * r.smooth)
     r.facing = unit(r.facing_raw)
     return r
@@ -139,7 +151,7 @@ def relief_adjoint(
     tangent: wp.vec4,
     normal: wp.vec3,
     view: wp.vec3,
-    tilt: wp.array2d(dtype=float),
+    tilt: wp.array(dtype=wp.vec3),
     share_gradient: float,
     facing_gradient: wp.vec3,
     mirroring_gradient: wp.vec3,
@@ -154,11 +166,7 @@ def relief_adjoint(
     gd = unit_adjoint(r.facing_raw, facing_gradient)
     rest = p - r.lean * s
     taps = tilt_taps(r.lean, tilt.shape[0])
-    slope = (
-        share_gradient * tap_sum(tilt, 0, taps.texel, taps.slope_x)
-        + wp.dot(gd, s) * tap_sum(tilt, 1, taps.texel, taps.slope_x)
-        + wp.dot(gd, rest) * tap_sum(tilt, 2, taps.texel, taps.slope_x)
-    )
+    slope = wp.dot(wp.vec3(share_gradient, wp.dot(gd, s), wp.dot(gd, rest)), row_sum(tilt, taps.texel, taps.slope_x))
     g_lean = slope * node_slope(tilt.shape[0]) * within(r.lean, 0.0, 1.0) - r.tilt[2] * wp.dot(gd, s)
     gp = r.tilt[2] * gd
     gs += (r.tilt[1] - r.tilt[2] * r.lean) * gd
