@@ -60,12 +60,12 @@ class UNRENDER_AP_preferences(bpy.types.AddonPreferences):
         "It makes environments faster than pip, and brings a Python where there is none",
     )
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """The preferences' panel."""
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        self.draw_status(layout.box().column(), environment_status(self))
+        self.draw_status(layout.box().column(), environment_status(context))
         layout.prop(self, "interpreter")
         if not self.interpreter:
             column = layout.column()
