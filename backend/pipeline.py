@@ -7,14 +7,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from backend.bake.asset import Cut, bake_cut, start_cut
-from backend.bake.texels import texel_surface
+from backend.bake.texels import Texels, texel_surface
 from backend.bake.textures import finish_maps
 from backend.bake.unseen import seen_texels
 from backend.contract import Event, Progress, Request, Result, to_dict, version, write_json
@@ -108,6 +108,7 @@ def _asset(run_: Run) -> tuple[Mesh, MaterialMaps]:
         began = time.monotonic()
         run_.emit(Progress(stage="asset", step=0, steps=1, eta=run_.watch.time_left(run_.request.refine.steps)))
         asset = bake_cut(cutting.result(), fit.field, run_.renderer.engine, run_.request.asset)
+        run_.texels = asset.texels
         run_.watch.timings["asset"] = time.monotonic() - began
         stored = {
             "mesh": vars(asset.mesh),
@@ -180,13 +181,18 @@ def _export(run_: Run, fit: RefineFit) -> Result:
     similarity = run_.scene.dataset.similarity
     with torch.no_grad():
         surface, mesh = fit.surface(), fit.mesh()
-        texels = texel_surface(run_.renderer.engine, mesh, run_.request.asset.texture_size)
+        size = run_.request.asset.texture_size
+        if run_.texels is not None and run_.texels.size == size:
+            texels = run_.texels.moved(mesh)
+        else:
+            texels = texel_surface(run_.renderer.engine, mesh, size)
         seen = seen_texels(run_.renderer.engine, mesh, texels, run_.train.cameras, run_.train.canvas)
-        maps = finish_maps(fit.final_textures().maps(), mesh, texels, seen)
+        finishing = ThreadPoolExecutor(1).submit(_finished, fit.final_textures().maps(), mesh, texels, seen)
         held_out = run_.scene.dataset.test
-        judged = held_out.to(run_.device) if held_out is not None else run_.train.select(_few(run_.train))
+        judged = held_out.within_reach(run_.device) if held_out is not None else run_.train.select(_few(run_.train))
         lpips, _ = lpips_meter(str(run_.device))
         comparisons = compare_views(run_.renderer, surface, fit.material, light.prefiltered(), judged, lpips)
+        maps = finishing.result()
     unseen = 1.0 - float(seen.float().mean())
     if unseen > 0.1:
         run_.warn(
@@ -223,6 +229,12 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         written = write_result(folder, asset, similarity, views, report, result)
     run_.emit(Progress(stage="export", step=1, steps=1, eta=0.0))
     return written
+
+
+def _finished(maps: MaterialMaps, mesh: Mesh, texels: Texels, seen: torch.Tensor) -> MaterialMaps:
+    """`finish_maps`, for a thread of its own beside the comparison: most of it is sparse algebra on the processor."""
+    with torch.no_grad():
+        return finish_maps(maps, mesh, texels, seen)
 
 
 def _few(views: Views) -> torch.Tensor:

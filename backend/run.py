@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from backend.bake.texels import Texels
 from backend.contract import EnvironmentFault, Event, Request, Warned, write_json
 from backend.dataset.views import Views
 from backend.job import Job
@@ -40,6 +41,7 @@ class Run:
     scene: Scene
     train: Views
     watch: Watch
+    texels: Texels | None = None  # of the asset's textures, once they were found
 
     @property
     def request(self) -> Request:

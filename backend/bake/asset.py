@@ -25,11 +25,13 @@ class Asset:
     Attributes:
         mesh: closed as far as decimation could keep it, with uvs.
         maps: base colour, roughness and metallic as the field had them, flat normals; dilated.
+        texels: where the maps' texels lie on the mesh.
         warnings: sentences for the artist.
     """
 
     mesh: Mesh
     maps: MaterialMaps
+    texels: Texels
     warnings: tuple[str, ...]
 
 
@@ -94,7 +96,7 @@ def start_cut(mesh: Mesh, settings: AssetStage) -> Future[Cut]:
 def bake_cut(cut: Cut, field: Callable[[Tensor], MaterialSample], engine: Engine, settings: AssetStage) -> Asset:
     """The rest of `make_asset`: the field baked into textures."""
     texels = texel_surface(engine, cut.unwrapped.mesh, settings.texture_size)
-    return Asset(cut.unwrapped.mesh, bake_field(field, texels), cut.warnings)
+    return Asset(cut.unwrapped.mesh, bake_field(field, texels), texels, cut.warnings)
 
 
 def bake_field(field: Callable[[Tensor], MaterialSample], texels: Texels) -> MaterialMaps:

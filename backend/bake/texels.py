@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,10 @@ class Texels:
     def at(self, attributes: Tensor, faces: Tensor) -> Tensor:
         """attributes [V, C] with an index [T, 3] of their own -> [M, C] at the texels. Gradients reach the attributes."""
         return (attributes[faces[self.triangle].long()] * self.barycentric[..., None]).sum(1)
+
+    def moved(self, mesh: Mesh) -> Texels:
+        """The same texels where the surface is now: on a mesh of the same faces and texture coordinates."""
+        return replace(self, positions=self.at(mesh.vertices, mesh.faces))
 
     def gather(self, texture: Tensor) -> Tensor:
         """texture [size, size, C] -> [M, C]."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -57,17 +58,25 @@ def write_result(
     """
     arrays = scene_arrays(asset, similarity)
     (folder / "textures").mkdir(parents=True, exist_ok=True)
-    textures = {name: encode_png(image) for name, image in texture_images(asset.maps).items()}
-    for name, data in textures.items():
-        (folder / FILES[name]).write_bytes(data)
-    write_glb(folder / FILES["mesh"], arrays, textures)
-    write_obj(folder / FILES["mesh_obj"], arrays)
-    write_arrays(folder / FILES["arrays"], arrays)
-    write_exr(folder / FILES["environment"], asset.environment)
-    write_hdr(folder / FILES["environment_hdr"], asset.environment)
-    write_cameras(folder / FILES["cameras"], views, similarity)
-    contract.write_json(folder / FILES["metrics"], report.metrics())
-    write_report(folder / FILES["report"], report, asset)
+    environment = asset.environment.detach().cpu()
+    with ThreadPoolExecutor() as pool:  # encoders do not hold Python's lock
+        images = texture_images(asset.maps)
+        encoded = pool.map(encode_png, images.values())
+        others = (
+            pool.submit(write_report, folder / FILES["report"], report, asset),
+            pool.submit(write_exr, folder / FILES["environment"], environment),
+            pool.submit(write_hdr, folder / FILES["environment_hdr"], environment),
+            pool.submit(write_arrays, folder / FILES["arrays"], arrays),
+            pool.submit(write_obj, folder / FILES["mesh_obj"], arrays),
+            pool.submit(write_cameras, folder / FILES["cameras"], views, similarity),
+        )
+        textures = dict(zip(images, encoded, strict=True))
+        for name, data in textures.items():
+            (folder / FILES[name]).write_bytes(data)
+        write_glb(folder / FILES["mesh"], arrays, textures)
+        contract.write_json(folder / FILES["metrics"], report.metrics())
+        for other in others:
+            other.result()
     return contract.write_result(folder, dataclasses.replace(result, files=dict(FILES)))
 
 

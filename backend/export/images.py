@@ -10,6 +10,7 @@ import OpenEXR
 from torch import Tensor
 
 Picture = Tensor | np.ndarray
+_COMPRESSION = 3  # of PNG, 0 to 9: a few per cent larger than at 6, in half the time
 
 
 def write_png(path: Path, image: Picture, bits: int = 8) -> None:
@@ -34,7 +35,7 @@ def encode_png(image: Picture, bits: int = 8) -> bytes:
     values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
     most = (1 << bits) - 1
     whole = np.rint(values.clip(0.0, 1.0) * most).astype(np.uint8 if bits == 8 else np.uint16)
-    return _encode(".png", whole, [cv2.IMWRITE_PNG_COMPRESSION, 6])
+    return _encode(".png", whole, [cv2.IMWRITE_PNG_COMPRESSION, _COMPRESSION])
 
 
 def encode_jpeg(image: Picture, quality: int = 90) -> bytes:
