@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from backend.engines.builtin.kernels import flexicubes_adjoint_kernels as adjoints
 from backend.engines.builtin.kernels import flexicubes_kernels as kernels
+from backend.engines.builtin.kernels.flexicubes_cells import WEIGHTS
 from backend.engines.builtin.launch import Launcher
 from backend.engines.checks import require
 from backend.engines.cube_tables import CubeTables, cube_tables
@@ -46,7 +47,7 @@ def extract_surface(
         raise ValueError(f"extract_surface: cells is {cells}; expected 2 to {MOST_CELLS}")
     require("extract_surface: points", points, ((cells + 1) ** 3, 3), launch.device, torch.float32)
     require("extract_surface: sdf", sdf, ((cells + 1) ** 3,), launch.device, torch.float32)
-    require("extract_surface: weights", weights, (cells**3, kernels.WEIGHTS), launch.device, torch.float32)
+    require("extract_surface: weights", weights, (cells**3, WEIGHTS), launch.device, torch.float32)
     return Extraction(*_Extract.apply(points, sdf, weights, cells, capacity, launch))
 
 

@@ -27,6 +27,15 @@ def test_an_edge_of_three_triangles_leaves_the_last_open():
     assert across[:, 2].tolist() == [5, 2, -1]
 
 
+def test_unused_faces_are_nobodys_neighbours():
+    _, faces = icosphere(1)
+    padded = torch.cat((faces, torch.zeros(7, 3, dtype=faces.dtype)))  # vertex 0 is in use
+    across = edge_adjacency(padded)
+    assert torch.equal(across[: len(faces)], edge_adjacency(faces))
+    unused = across[len(faces) :]
+    assert ((unused == -1) | (unused >= 3 * len(faces))).all()
+
+
 def test_empty_and_wrong_faces():
     assert edge_adjacency(torch.empty((0, 3), dtype=torch.int32)).shape == (0, 3)
     with pytest.raises(ValueError, match=r"\[4, 2\].*expected \[T, 3\]"):

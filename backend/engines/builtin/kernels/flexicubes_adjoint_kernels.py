@@ -4,7 +4,7 @@
 
 import warp as wp
 
-from backend.engines.builtin.kernels.flexicubes_kernels import (
+from backend.engines.builtin.kernels.flexicubes_cells import (
     BOUNDARY,
     WEIGHTS,
     alphas_of,
