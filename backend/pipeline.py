@@ -189,7 +189,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         seen = seen_texels(run_.renderer.engine, mesh, texels, run_.train.cameras, run_.train.canvas)
         finishing = ThreadPoolExecutor(1).submit(_finished, fit.final_textures().maps(), mesh, texels, seen)
         held_out = run_.scene.dataset.test
-        judged = held_out.within_reach(run_.device) if held_out is not None else run_.train.select(_few(run_.train))
+        judged = held_out if held_out is not None else run_.train.select(_few(run_.train))
         lpips, _ = lpips_meter(str(run_.device))
         comparisons = compare_views(run_.renderer, surface, fit.material, light.prefiltered(), judged, lpips)
         maps = finishing.result()
@@ -201,7 +201,8 @@ def _export(run_: Run, fit: RefineFit) -> Result:
             )
         )
     run_.watch.timings["export"] = time.monotonic() - began
-    figures = {"triangles": float(mesh.faces.shape[0]), "unseen_share": unseen, **run_.watch.memory(run_.device)}
+    figures = {"triangles": float(mesh.faces.shape[0]), "unseen_share": unseen}
+    figures |= {"planned_memory_gb": run_.plan.needed / 1e9, **run_.watch.memory(run_.device)}
     report = Report(
         title=Path(run_.request.source).stem or "Reconstruction",
         comparisons=comparisons,
@@ -209,7 +210,12 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         curves=run_.watch.curves,
         figures=figures,
         timings=run_.watch.timings,
-        facts=(f"Unrender {version()}", f"device {run_.device}", f"engine {run_.renderer.engine.name}"),
+        facts=(
+            f"Unrender {version()}",
+            f"device {run_.device}",
+            f"engine {run_.renderer.engine.name}",
+            run_.plan.event(run_.images).summary,
+        ),
         warnings=tuple(run_.watch.warnings),
         settings=to_dict(run_.request),
     )

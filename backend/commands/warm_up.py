@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import pkgutil
 import time
 
@@ -23,6 +24,7 @@ def warm_up(arguments: argparse.Namespace, console: Console) -> None:
     prove_engine(str(device), "builtin")
     names = sorted(module.name for module in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."))
     for step, name in enumerate(names, 1):
+        importlib.import_module(name)
         wp.load_module(name, device=wp.device_from_torch(device))
         console(Progress(stage="kernels", step=step, steps=len(names)))
     console(Finished(result=str(wp.config.kernel_cache_dir), seconds=time.monotonic() - began))

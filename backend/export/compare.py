@@ -22,7 +22,7 @@ def compare_views(
 
     Args:
         renderer, surface, material, light: what is rendered.
-        views: N views on the same device.
+        views: N views on any device: one at a time is brought to the surface's.
         lpips: perceptual distance of two [H, W, 3] pictures, or None to leave it out.
 
     Returns:
@@ -30,7 +30,7 @@ def compare_views(
     """
     found, shown = [], pictured(len(views))
     for index, name in enumerate(views.names):
-        one = views.select(torch.tensor([index], device=views.images.device))
+        one = views.select(torch.tensor([index], device=views.images.device)).to(surface.vertices.device)
         height, width = one.cameras.sizes[0].tolist()
         with torch.no_grad():
             image = render_averaged(renderer, surface, material, light, one.cameras, one.canvas)[0, :height, :width]
