@@ -113,7 +113,10 @@ def light_adjoint(
     start: int,
     sums: wp.array2d(dtype=float),
 ):
-    """The light, and the gradients of the direction and of the fraction; where the light is fitted, its texels' are added to `sums` from row `start` on."""
+    """The light, and the gradients of the direction and of the fraction.
+
+    Where the light is fitted, its texels' gradients are added to `sums` from row `start` on.
+    """
     r = LightGradient()
     p = face_of(direction)
     taps = cube_taps(p, levels[fine, 0], levels[fine, 1])
