@@ -6,7 +6,7 @@ from torch import Tensor
 from backend.geometry.laplacian import Preconditioner
 
 
-class PreconditionedAdam(torch.optim.Optimizer):
+class PreconditionedAdam:
     """Smooth steps of a mesh's vertex positions, without a Laplacian weight to tune (Nicolet et al. 2021).
 
     The paper optimises u = (I + strength L) x and reads x back by a solve. The same steps are taken on x itself here: the gradient of u is
@@ -19,38 +19,38 @@ class PreconditionedAdam(torch.optim.Optimizer):
     Args:
         positions: [V, 3] leaf tensor that requires a gradient.
         preconditioner: of the mesh they belong to.
-        lr: step length of u, a number or a scalar tensor; a vertex moves at most about this far a step.
-        betas: how much of the first and second moment is kept each step.
+        keep_first, keep_second: how much of the moments is kept each step.
     """
 
     def __init__(
-        self,
-        positions: Tensor,
-        preconditioner: Preconditioner,
-        lr: float | Tensor = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        self, positions: Tensor, preconditioner: Preconditioner, keep_first: float = 0.9, keep_second: float = 0.999
     ) -> None:
-        super().__init__([positions], {"lr": lr, "betas": betas})
-        self._preconditioner = preconditioner
+        self._positions, self._preconditioner = positions, preconditioner
+        self._keep_first, self._keep_second = keep_first, keep_second
+        self._steps = torch.zeros((), dtype=torch.float64, device=positions.device)
+        self._first, self._second = torch.zeros_like(positions), torch.zeros_like(positions)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move the positions, if they have a gradient."""
-        group = self.param_groups[0]
-        positions, (keep_first, keep_second) = group["params"][0], group["betas"]
-        if positions.grad is None:
+    def step(self, rate: float | Tensor) -> None:
+        """Move the positions, if they have a gradient; a vertex moves at most about `rate`. Recordable away from the CPU."""
+        if self._positions.grad is None:
             return
-        state = self.state[positions]
-        if not state:
-            state["step"] = torch.zeros((), dtype=torch.float64, device=positions.device)
-            state["first"] = torch.zeros_like(positions)
-            state["second"] = torch.zeros_like(positions)
-        step = state["step"].add_(1)
-        gradient = self._preconditioner.solve(positions.grad)
-        first = state["first"].lerp_(gradient, 1.0 - keep_first)
-        second = state["second"].lerp_(gradient.square(), 1.0 - keep_second)
+        steps = self._steps.add_(1)
+        gradient = self._preconditioner.solve(self._positions.grad)
+        first = self._first.lerp_(gradient, 1.0 - self._keep_first)
+        second = self._second.lerp_(gradient.square(), 1.0 - self._keep_second)
         # all on the positions' device, so that a recorded step counts on
-        size = second.amax() / (1.0 - keep_second**step)
-        length = (1.0 / (1.0 - keep_first**step)) / (size.sqrt() + 1e-12)
+        size = second.amax() / (1.0 - self._keep_second**steps)
+        length = (1.0 / (1.0 - self._keep_first**steps)) / (size.sqrt() + 1e-12)
         movement = self._preconditioner.solve(first * length.to(first.dtype))
-        positions.sub_(movement * group["lr"])
+        self._positions.sub_(movement * rate)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything `restore` needs."""
+        return {"steps": self._steps, "first": self._first, "second": self._second}
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up what `state` gave, in place."""
+        for name, own in self.state().items():
+            own.copy_(state[name])

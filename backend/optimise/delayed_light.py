@@ -7,7 +7,7 @@ from torch import Tensor
 
 from backend.light.environment import EnvironmentLight, PrefilteredLight
 from backend.loss.regularisers import light_whiteness
-from backend.optimise.adam import adam, set_rates
+from backend.optimise.adam import Adam, Group
 from backend.optimise.recorded import Recorded
 from backend.optimise.team import Team
 
@@ -48,7 +48,7 @@ class DelayedLight:
                 leaf.grad = torch.zeros_like(leaf)
         self.shown = PrefilteredLight(leaves[0], tuple(leaves[1:]), first.roughness)
         self._factor = torch.ones((), device=device)
-        self._optimiser = adam([{"params": [light.log_texels], "rate": rate * every}], device, eps=1e-15)
+        self._optimiser = Adam([Group((light.log_texels,), rate * every)], eps=1e-15)
         self._move = Recorded(self._moved, device)
 
     def after_step(self, step: int, factor: Tensor) -> None:
@@ -63,14 +63,13 @@ class DelayedLight:
         gathered = [leaf.grad for leaf in leaves if leaf.grad is not None]
         self._team.average_(gathered)
         diffuse, *levels = (gradient / self.every for gradient in gathered)
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         whiteness = light_whiteness(self.light.texels())
         (self._weight * whiteness).backward()
         texels = self.light.log_texels
         assert texels.grad is not None
         texels.grad += self.light.gradient_from(diffuse, levels)
-        set_rates(self._optimiser, self._factor)
-        self._optimiser.step()
+        self._optimiser.step(self._factor)
         with torch.no_grad():
             self.whiteness.copy_(whiteness)
             for leaf, fresh in zip(leaves, _tensors(self.light.prefiltered()), strict=True):
@@ -82,13 +81,13 @@ class DelayedLight:
     def state(self) -> dict[str, object]:
         """The optimiser's, and the gradients gathered since the light last moved; the prefiltered light itself follows from the light."""
         gathered = [leaf.grad.clone() for leaf in _tensors(self.shown) if leaf.grad is not None]
-        return {"gathered": gathered, "optimiser": self._optimiser.state_dict(), "whiteness": self.whiteness.clone()}
+        return {"gathered": gathered, "optimiser": self._optimiser.state(), "whiteness": self.whiteness.clone()}
 
     def restore(self, state: dict[str, object]) -> None:
         """Take up what `state` gave, after the light itself was restored."""
         gathered = state["gathered"]
         assert isinstance(gathered, Sequence)
-        self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+        self._optimiser.restore(state["optimiser"])  # type: ignore[arg-type]
         self._move.forget()
         with torch.no_grad():
             self.whiteness.copy_(state["whiteness"])  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from backend.loss.photometric import photometric
 from backend.loss.regularisers import gain_mean, material_smoothness, normal_uprightness
 from backend.material.channels import MaterialSample
 from backend.material.textures import MaterialTextures
-from backend.optimise.adam import FINAL_RATE, adam, set_rates
+from backend.optimise.adam import FINAL_RATE, Adam, Group
 from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
 from backend.optimise.recorded import Recorded, Tally
@@ -82,8 +82,7 @@ class RefineFit:
         self.adjacency = edge_adjacency(mesh.faces)
         preconditioner = Preconditioner(mesh.vertices.shape[0], mesh.faces, settings.preconditioning, renderer.engine)
         self.positions = torch.nn.Parameter(mesh.vertices.clone(), requires_grad=not lock_positions)
-        rate = settings.learning_rate_positions
-        self.position_optimiser = PreconditionedAdam(self.positions, preconditioner, rate)
+        self.position_optimiser = PreconditionedAdam(self.positions, preconditioner)
         self.neighbours = Neighbours.of(mesh.faces, mesh.vertices.shape[0])
         self.log_gains = torch.nn.Parameter(torch.zeros(len(views), 3, device=device))
         self.tangents = TangentFrames.of(mesh)
@@ -136,16 +135,14 @@ class RefineFit:
             terms["laplacian"] = laplacian_loss(surface.vertices, self.start.vertices, self.neighbours)
         if self.settings.exposure:
             terms["gain_mean"] = gain_mean(self.log_gains)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.position_optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
+        self.positions.grad = None
         weighted(terms, now).backward()
         self._average_gradients()
-        set_rates(self.optimiser, rate)
-        self.optimiser.step()
+        self.optimiser.step(rate)
         self.textures.project_()
         if not self.lock_positions:
-            self.position_optimiser.param_groups[0]["lr"] = self.settings.learning_rate_positions * rate
-            self.position_optimiser.step()
+            self.position_optimiser.step(self.settings.learning_rate_positions * rate)
         self.covered, self.factor = frame.pixels.covered[None], rate
         told = {name: term.detach() for name, term in terms.items()}
         return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
@@ -185,8 +182,8 @@ class RefineFit:
             "positions": self.positions.detach().clone(),
             "log_gains": self.log_gains.detach().clone(),
             "frames": self.frames.clone(),
-            "optimiser": self.optimiser.state_dict(),
-            "position_optimiser": self.position_optimiser.state_dict(),
+            "optimiser": self.optimiser.state(),
+            "position_optimiser": self.position_optimiser.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -202,8 +199,8 @@ class RefineFit:
             self.positions.copy_(state["positions"])
             self.log_gains.copy_(state["log_gains"])
             self.frames.copy_(state["frames"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.position_optimiser.load_state_dict(state["position_optimiser"])
+        self.optimiser.restore(state["optimiser"])
+        self.position_optimiser.restore(state["position_optimiser"])
         self.recorded.forget()
 
     def _texture_size(self) -> int:
@@ -217,10 +214,10 @@ class RefineFit:
         """Fit these textures from now on."""
         self.textures = textures
         settings = self.settings
-        groups = [{"params": list(textures.parameters()), "rate": settings.learning_rate_textures}]
+        groups = [Group.of(textures.parameters(), settings.learning_rate_textures)]
         if settings.exposure:
-            groups.append({"params": [self.log_gains], "rate": settings.learning_rate_light})
-        self.optimiser = adam(groups, self.log_gains.device, eps=1e-15)
+            groups.append(Group((self.log_gains,), settings.learning_rate_light))
+        self.optimiser = Adam(groups, eps=1e-15)
         self.recorded.forget()
 
     def _noise_seed(self) -> Tensor:

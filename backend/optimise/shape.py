@@ -19,7 +19,7 @@ from backend.loss.photometric import photometric
 from backend.loss.regularisers import material_smoothness
 from backend.material.channels import MaterialSample
 from backend.material.field import MaterialField
-from backend.optimise.adam import FINAL_RATE, adam, set_rates
+from backend.optimise.adam import FINAL_RATE, Adam, Group
 from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
 from backend.optimise.phases import phases
@@ -79,9 +79,7 @@ class ShapeFit:
         layout = hash_layout(settings.hash_levels, log2_size=settings.hash_log2_size)
         start = generator(seed, "field", 0)
         self.field = MaterialField(renderer.engine, layout, generator=start).to(device)
-        self.material_optimiser = adam(
-            [{"params": self.field.parameters(), "rate": settings.learning_rate}], device, eps=1e-15
-        )
+        self.material_optimiser = Adam([Group.of(self.field.parameters(), settings.learning_rate)], eps=1e-15)
         self.timetable = Timetable(self._columns(), settings.steps, device)
         order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name)
         self.order = self.team.share(order).to(device)
@@ -121,13 +119,12 @@ class ShapeFit:
             "material_smoothness": self._smoothness(frame),
             "surface_spread": extracted.regularity,
         }
-        self.geometry_optimiser.zero_grad(set_to_none=True)
-        self.material_optimiser.zero_grad(set_to_none=True)
+        self.geometry_optimiser.zero_grad()
+        self.material_optimiser.zero_grad()
         weighted(terms, now).backward()
         self._average_gradients()
-        for optimiser in (self.geometry_optimiser, self.material_optimiser):
-            set_rates(optimiser, rate)
-            optimiser.step()
+        self.geometry_optimiser.step(rate)
+        self.material_optimiser.step(rate)
         self.counts = torch.cat((self._surface_counts, frame.pixels.covered[None]))
         self.factor = rate
         told = {name: term.detach() for name, term in terms.items()}
@@ -178,8 +175,8 @@ class ShapeFit:
             "field": self.field.state_dict(),
             "light": self.light.state_dict(),
             "delayed": self.delayed.state(),
-            "geometry_optimiser": self.geometry_optimiser.state_dict(),
-            "material_optimiser": self.material_optimiser.state_dict(),
+            "geometry_optimiser": self.geometry_optimiser.state(),
+            "material_optimiser": self.material_optimiser.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -191,8 +188,8 @@ class ShapeFit:
         self.field.load_state_dict(state["field"])
         self.light.load_state_dict(state["light"])
         self.delayed.restore(state["delayed"])
-        self.geometry_optimiser.load_state_dict(state["geometry_optimiser"])
-        self.material_optimiser.load_state_dict(state["material_optimiser"])
+        self.geometry_optimiser.restore(state["geometry_optimiser"])
+        self.material_optimiser.restore(state["material_optimiser"])
         self.step, self.reseeded = state["step"], state["reseeded"]
 
     def _enter(self, number: int) -> None:
@@ -205,10 +202,9 @@ class ShapeFit:
 
     def _geometry_optimiser(self) -> None:
         """Begin anew: the grid, or its values, were replaced."""
-        groups = [{"params": [self.grid.sdf], "rate": DISTANCE_STEP}]
-        others = [p for p in self.grid.parameters() if p is not self.grid.sdf]
-        groups.append({"params": others, "rate": self.settings.learning_rate})
-        self.geometry_optimiser = adam(groups, self.grid.sdf.device, eps=1e-8)
+        others = [parameter for parameter in self.grid.parameters() if parameter is not self.grid.sdf]
+        groups = [Group.of([self.grid.sdf], DISTANCE_STEP), Group.of(others, self.settings.learning_rate)]
+        self.geometry_optimiser = Adam(groups, eps=1e-8)
         self.room.clear()
         self.tally.clear()
         self.recorded.forget()

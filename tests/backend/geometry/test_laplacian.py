@@ -70,10 +70,10 @@ def test_preconditioned_steps_follow_a_noisy_gradient_smoothly(ball, system):
     """The gradient pushes single vertices out; after a step the surface must have moved as a whole, without spikes."""
     vertices, _ = ball
     positions = torch.nn.Parameter(vertices.clone())
-    optimiser = PreconditionedAdam(positions, system, lr=0.05)
+    optimiser = PreconditionedAdam(positions, system)
     pushed = torch.rand(len(vertices), generator=torch.Generator().manual_seed(0)) < 0.2
     (-(positions * vertices).sum(1)[pushed].sum()).backward()
-    optimiser.step()
+    optimiser.step(0.05)
     movement = ((positions.detach() - vertices) * vertices).sum(1)
     assert movement.min() > 0
     assert uniform_laplacian(movement[:, None], system.neighbours).abs().mean() < 0.2 * movement.mean()
@@ -84,12 +84,12 @@ def test_steps_are_those_of_adam_on_the_differential_positions(ball, system):
     vertices, _ = ball
     target = 1.2 * vertices.double() + 0.1
     positions = torch.nn.Parameter(vertices.double().clone())
-    optimiser = PreconditionedAdam(positions, system, lr=0.01, betas=(0.9, 0.99))
+    optimiser = PreconditionedAdam(positions, system, 0.9, 0.99)
     differential = matrix(system.neighbours, 20.0) @ vertices.double()
     first, second = torch.zeros_like(differential), torch.zeros_like(differential)
     for step in range(1, 6):
         positions.grad = 2.0 * (positions.detach() - target)
-        optimiser.step()
+        optimiser.step(0.01)
         gradient = system.solve(2.0 * (system.solve(differential) - target))
         first = 0.9 * first + 0.1 * gradient
         second = 0.99 * second + 0.01 * gradient.square()
