@@ -10,6 +10,7 @@ from bpy.app.handlers import persistent
 
 from ..backend import contract
 from . import live
+from .coarse import Reader
 from .elsewhere import Elsewhere
 from .job import Job, standing
 
@@ -75,7 +76,8 @@ class _Holder:
 
     watched: Watched | None = None
     pictures = live.Pictures()
-    meshes_shown = 0
+    reader = Reader()
+    meshes_asked = 0
 
 
 def clock(seconds: float) -> str:
@@ -102,7 +104,7 @@ def picture() -> int:
 
 def follow(job: Job | Elsewhere) -> Watched:
     """Make `job` the watched one."""
-    _Holder.watched, _Holder.meshes_shown = Watched(job), 0
+    _Holder.watched, _Holder.meshes_asked, _Holder.reader = Watched(job), 0, Reader()
     _Holder.pictures.clear()
     return _Holder.watched
 
@@ -148,13 +150,19 @@ def show(watched: Watched) -> None:
         return
     if scene is None:  # another file is open; the job goes on without an onlooker
         return
-    if watched.preview is not None:
-        _Holder.pictures.show(watched.job.folder / watched.preview.path, scene.unrender.preview_part)
     if not scene.unrender.live_mesh:
         live.remove()
-    elif watched.mesh is not None and (_Holder.meshes_shown != watched.meshes or not live.shown(scene)):
-        live.show_mesh(scene, watched.job.folder / watched.mesh.path)
-        _Holder.meshes_shown = watched.meshes
+    elif (
+        watched.mesh is not None
+        and (_Holder.meshes_asked != watched.meshes or not live.shown(scene))
+        and _Holder.reader.ask(watched.job.folder / watched.mesh.path)
+    ):
+        _Holder.meshes_asked = watched.meshes
+    arrays = _Holder.reader.take()
+    if arrays is not None and scene.unrender.live_mesh:
+        live.show_mesh(scene, *arrays)
+    elif watched.preview is not None:  # one of the two in a tick is enough
+        _Holder.pictures.show(watched.job.folder / watched.preview.path, scene.unrender.preview_part)
 
 
 def _same(one: Path, other: Path) -> bool:
