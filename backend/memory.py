@@ -22,13 +22,12 @@ class Free:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed: PyTorch's, Warp's or Python's."""
+    """Whether an allocation failed: PyTorch's, Warp's or Python's, or one that another error came of (a graph that was being recorded)."""
     text = str(error).lower()
-    return (
-        isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        or (isinstance(error, RuntimeError) and ("failed to allocate" in text or "can't allocate memory" in text))
-        or (isinstance(error, RuntimeError) and "out of memory" in text)
-    )
+    told = any(words in text for words in ("out of memory", "failed to allocate", "can't allocate memory"))
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (isinstance(error, RuntimeError) and told):
+        return True
+    return isinstance(error, RuntimeError) and error.__context__ is not None and is_out_of_memory(error.__context__)
 
 
 def release_memory(device: torch.device) -> None:

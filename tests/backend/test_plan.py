@@ -10,7 +10,7 @@ import torch
 from backend import contract
 from backend.contract import EnvironmentFault, MeshUpdate, Planned, Warned, parse
 from backend.job import Job
-from backend.memory import Free, free_memory
+from backend.memory import Free, free_memory, is_out_of_memory
 from backend.optimise.shape import ShapeFit
 from backend.pipeline import reconstruct
 from backend.plan import Images, device_bytes, plan_run
@@ -51,6 +51,20 @@ def test_what_fits_is_left_as_it_is():
         asked = request(preset=preset)
         assert plan_run(asked, Images(24, 4, 128, 128), Free(None, 16 * GB)).request == asked
     assert free_memory(torch.device("cpu")).host > 1 << 27
+
+
+def test_a_failed_allocation_is_known_by_any_name():
+    try:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        except torch.OutOfMemoryError:
+            raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904 - as PyTorch does it
+    except RuntimeError as error:
+        assert is_out_of_memory(error)
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("Failed to allocate 4096 bytes on device 'cuda:0'"))
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    assert not is_out_of_memory(ValueError("out of memory"))
 
 
 @pytest.fixture(scope="module")
