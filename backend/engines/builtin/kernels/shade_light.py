@@ -46,11 +46,15 @@ def light_of(
 ):
     """Light from a direction of any length, between rows `fine` and fine + 1 of the levels."""
     p = face_of(direction)
-    taps = cube_taps(p, levels[fine, 0], levels[fine, 1])
-    color = (1.0 - fraction) * row_sum(texels, taps.texel, taps.weight)
+    color = wp.vec3(0.0, 0.0, 0.0)
+    last = fine
     if fraction > 0.0:
-        taps = cube_taps(p, levels[fine + 1, 0], levels[fine + 1, 1])
-        color += fraction * row_sum(texels, taps.texel, taps.weight)
+        last = fine + 1
+    weight = 1.0 - fraction
+    for row in range(fine, last + 1):  # a loop, since code that stands there twice compiles for twice as long
+        taps = cube_taps(p, levels[row, 0], levels[row, 1])
+        color += weight * row_sum(texels, taps.texel, taps.weight)
+        weight = fraction
     return color
 
 
@@ -119,22 +123,27 @@ def light_adjoint(
     """
     r = LightGradient()
     p = face_of(direction)
-    taps = cube_taps(p, levels[fine, 0], levels[fine, 1])
-    keep = 1.0 - fraction
-    here = row_sum(texels, taps.texel, taps.weight)
-    r.color = keep * here
-    gs = keep * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_x))
-    gt = keep * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_y))
-    if fitted != 0:
-        gather_color(sums, start, taps.texel, taps.weight, keep, color_gradient)
+    gs = float(0.0)
+    gt = float(0.0)
+    by_fraction = float(0.0)
+    color = wp.vec3(0.0, 0.0, 0.0)
+    last = fine
     if fine > 0:
-        taps = cube_taps(p, levels[fine + 1, 0], levels[fine + 1, 1])
-        there = row_sum(texels, taps.texel, taps.weight)
-        r.color += fraction * there
-        r.fraction = wp.dot(color_gradient, there - here)
-        gs += fraction * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_x))
-        gt += fraction * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_y))
+        last = fine + 1
+    weight = 1.0 - fraction
+    sign = float(-1.0)
+    for row in range(fine, last + 1):
+        taps = cube_taps(p, levels[row, 0], levels[row, 1])
+        here = row_sum(texels, taps.texel, taps.weight)
+        color += weight * here
+        by_fraction += sign * wp.dot(color_gradient, here)
+        gs += weight * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_x))
+        gt += weight * wp.dot(color_gradient, row_sum(texels, taps.texel, taps.slope_y))
         if fitted != 0:
-            gather_color(sums, start, taps.texel, taps.weight, fraction, color_gradient)
+            gather_color(sums, start, taps.texel, taps.weight, weight, color_gradient)
+        weight = fraction
+        sign = 1.0
+    r.color = color
+    r.fraction = by_fraction
     r.direction = face_adjoint(direction, p, gs, gt)
     return r
