@@ -52,11 +52,11 @@ def crop(render: bpy.types.RenderSettings) -> Crop:
     return Crop(left, height - top, right - left, top - bottom)
 
 
-def pinhole(camera: bpy.types.Camera, render: bpy.types.RenderSettings) -> Pinhole:
+def pinhole(camera: bpy.types.Camera, render: bpy.types.RenderSettings, whole: bool = False) -> Pinhole:
     """Intrinsics of `camera` in an image of `render`, for every sensor fit, shift, pixel aspect, percentage and border.
 
-    A border counts as cropped, whether `use_crop_to_border` is set or not: `rendered` crops. Raises RequestError for a camera that
-    is no perspective one.
+    A border counts as cropped, whether `use_crop_to_border` is set or not: `rendered` crops; `whole` ignores the border. Raises
+    RequestError for a camera that is no perspective one.
     """
     if camera.type != "PERSP":
         raise RequestError(
@@ -71,7 +71,7 @@ def pinhole(camera: bpy.types.Camera, render: bpy.types.RenderSettings) -> Pinho
     sensor = camera.sensor_height if camera.sensor_fit == "VERTICAL" else camera.sensor_width
     view = width if horizontal else height * aspect_y / aspect_x  # the side the sensor spans, in pixel widths
     focal_x = camera.lens / sensor * view
-    written = crop(render)
+    written = Crop(0, 0, width, height) if whole else crop(render)
     return Pinhole(
         width=written.width,
         height=written.height,
@@ -83,7 +83,16 @@ def pinhole(camera: bpy.types.Camera, render: bpy.types.RenderSettings) -> Pinho
 
 
 def pose(camera: bpy.types.Object) -> Matrix:
-    """Camera to world, rigid: Blender ignores a camera's scale when it renders, so it is taken out. `camera` is an evaluated object."""
+    """Camera to world, rigid: Blender ignores a camera's scale when it renders, so it is taken out. `camera` is an evaluated object.
+
+    Raises RequestError where the scale, its own or its parents', mirrors or flattens the camera: no rigid pose shows what it sees.
+    """
+    if camera.matrix_world.determinant() <= 0.0:
+        raise RequestError(
+            f"camera {camera.name!r} is mirrored or flattened by its scale",
+            hint="Give the camera and its parents scales above zero (Object > Apply > Scale).",
+            code="camera-mirrored",
+        )
     return camera.matrix_world.normalized()
 
 

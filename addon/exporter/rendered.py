@@ -1,4 +1,4 @@
-"""Views rendered by Cycles: linear EXR with alpha and their cameras, written as a job folder. The user's scene is not touched."""
+"""Views rendered by Cycles or EEVEE: linear EXR with alpha and their cameras, written as a job folder. The user's scene is not touched."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OnView = Callable[[int, int], None]
 CAPTURE_FORMAT = 1
 RIG_LENS = 50.0  # mm on Blender's 36 mm sensor
 RIG_LOWEST = math.radians(-30.0)
-_OWN_FILES = {"images", "transforms.json", "request.json", "status.json", "log.txt", ".lock", "preview"}
+_OWN_FILES = {"images", "masks", "transforms.json", "request.json", "status.json", "log.txt", ".lock", "preview"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def scene_camera_views(
         raise contract.RequestError(
             f"{held_out} of {len(objects)} cameras would be held out; expected to keep at least one", code="held-out"
         )
-    tested = {int((index + 0.5) * len(objects) / held_out) for index in range(held_out)}
+    tested = held_out_indices(len(objects), held_out)
     views: list[View] = []
     try:
         for index, camera in enumerate(objects):
@@ -59,6 +59,11 @@ def scene_camera_views(
     finally:
         for view in views:
             bpy.data.cameras.remove(view.camera)
+
+
+def held_out_indices(count: int, held_out: int) -> set[int]:
+    """`held_out` of `count` views, evenly spread."""
+    return {int((index + 0.5) * count / held_out) for index in range(held_out)}
 
 
 @contextlib.contextmanager
@@ -111,25 +116,32 @@ def write(
     frames = []
     with studio_scene(scene, view_layer, quality, only) as (studio, camera):
         pinholes = [cameras.pinhole(view.camera, studio.render) for view in views]  # refuses before anything is written
-        _prepare(names)
+        prepare(names)
         for index, (view, pinhole) in enumerate(zip(views, pinholes)):
             on_view(index, len(views))
             camera.data, camera.matrix_world = view.camera, view.pose
-            studio.cycles.seed = quality.seed + index  # no two views share their noise
-            relative = f"images/{index:03}_{_file_stem(view.name)}.exr"
+            if quality.engine == "CYCLES":
+                studio.cycles.seed = quality.seed + index  # no two views share their noise
+            relative = f"images/{index:03}_{file_stem(view.name)}.exr"
             studio.render.filepath = str(folder / relative)
             bpy.ops.render.render(write_still=True, scene=studio.name)
             if not (folder / relative).is_file():
                 raise contract.EnvironmentFault(
                     f"{folder / relative} was not written by the renderer", code="not-written"
                 )
-            frames.append(_frame(relative, view, pinhole))
+            frames.append(frame_of(relative, view.split, pinhole, view.pose))
     on_view(len(views), len(views))
+    return write_transforms(names, frames, "scene-linear, premultiplied by alpha")
+
+
+def write_transforms(names: contract.JobFolder, frames: Sequence[dict[str, object]], color: str) -> Path:
+    """Write transforms.json, which makes the capture complete, and return its path. `color` says how the images are encoded."""
+    distorted = any(key in frame for frame in frames for key in ("k1", "k2", "p1", "p2", "k3"))
     data = {
         "generator": f"Unrender {contract.version()}",
         "capture_format": CAPTURE_FORMAT,
-        "camera_model": "PINHOLE",
-        "color": "scene-linear, premultiplied by alpha",
+        "camera_model": "OPENCV" if distorted else "PINHOLE",
+        "color": color,
         "working_space": getattr(getattr(bpy.data, "colorspace", None), "working_space", "Linear Rec.709"),
         "frames": frames,
         "train_filenames": [frame["file_path"] for frame in frames if frame["split"] == "train"],
@@ -139,21 +151,25 @@ def write(
     return names.transforms
 
 
-def _frame(relative: str, view: View, pinhole: cameras.Pinhole) -> dict[str, object]:
+def frame_of(
+    relative: str, split: str, pinhole: cameras.Pinhole, pose: Matrix, distortion: dict[str, float] | None = None
+) -> dict[str, object]:
+    """A frame of transforms.json: the image's path in the job folder, 'train' or 'test', and the camera."""
     return {
         "file_path": relative,
-        "split": view.split,
+        "split": split,
         "w": pinhole.width,
         "h": pinhole.height,
         "fl_x": pinhole.fx,
         "fl_y": pinhole.fy,
         "cx": pinhole.cx,
         "cy": pinhole.cy,
-        "transform_matrix": [list(row) for row in view.pose],
+        **(distortion or {}),
+        "transform_matrix": [list(row) for row in pose],
     }
 
 
-def _prepare(names: contract.JobFolder) -> None:
+def prepare(names: contract.JobFolder) -> None:
     """Make the folder ready for a capture, or refuse one that holds anything but an earlier capture of ours."""
     folder = names.path
     if names.state.exists() or names.result.exists():
@@ -162,8 +178,8 @@ def _prepare(names: contract.JobFolder) -> None:
             hint="Choose another job folder; nothing in this one was touched.",
             code="folder-in-use",
         )
-    written = list(names.images.iterdir()) if names.images.is_dir() else []
-    ours = all(re.fullmatch(r"\d{3,}_[A-Za-z0-9_-]*\.exr", image.name) for image in written)
+    written = [image for part in (names.images, names.masks) if part.is_dir() for image in part.iterdir()]
+    ours = all(re.fullmatch(r"\d{3,}_[A-Za-z0-9_-]*\.[a-z]+", image.name) for image in written)
     others = {item.name for item in folder.iterdir()} - _OWN_FILES if folder.exists() else set()
     if names.transforms.exists():
         try:
@@ -181,5 +197,6 @@ def _prepare(names: contract.JobFolder) -> None:
     names.images.mkdir(parents=True, exist_ok=True)
 
 
-def _file_stem(name: str) -> str:
+def file_stem(name: str) -> str:
+    """A view's name as part of a file's name on every system."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:60]

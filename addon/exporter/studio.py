@@ -13,11 +13,12 @@ from ...backend import contract
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """How pictures are taken: size in pixels (None keeps the scene's), Cycles samples a pixel, and the random seed of the first."""
+    """How pictures are taken: size in pixels (None keeps the scene's), samples a pixel, and the random seed of the first."""
 
     size: tuple[int, int] | None
     samples: int
     seed: int = 0
+    engine: str = "CYCLES"  # or 'EEVEE'
 
 
 @contextlib.contextmanager
@@ -27,8 +28,8 @@ def studio_scene(
     quality: Quality,
     only: Iterable[bpy.types.Object] | None,
 ) -> Iterator[tuple[bpy.types.Scene, bpy.types.Object]]:
-    """A copy of the scene that renders plain, linear, transparent Cycles pictures, and the camera it looks through."""
-    if not hasattr(scene, "cycles"):
+    """A copy of the scene that renders plain, linear, transparent pictures, and the camera it looks through."""
+    if quality.engine == "CYCLES" and not hasattr(scene, "cycles"):
         raise contract.EnvironmentFault(
             "Cycles is not available",
             hint="Enable the add-on Cycles Render Engine in the preferences.",
@@ -71,8 +72,8 @@ def _show_only(studio: bpy.types.Scene, objects: set[bpy.types.Object]) -> None:
 
 def _plain_pictures(studio: bpy.types.Scene, quality: Quality) -> None:
     """Everything between the light and the file that would alter a pixel is switched off."""
-    render, cycles = studio.render, studio.cycles
-    render.engine = "CYCLES"
+    render = studio.render
+    render.engine = quality.engine if quality.engine == "CYCLES" else eevee(bpy.app.version)
     if quality.size is not None:
         render.resolution_x, render.resolution_y = quality.size
         render.resolution_percentage, render.pixel_aspect_x, render.pixel_aspect_y = 100, 1.0, 1.0
@@ -89,15 +90,29 @@ def _plain_pictures(studio: bpy.types.Scene, quality: Quality) -> None:
     render.film_transparent = True
     render.use_persistent_data = True
     render.use_file_extension = True
-    cycles.samples = quality.samples
-    cycles.use_adaptive_sampling = False
-    cycles.use_denoising = False
-    cycles.film_exposure = 1.0
-    cycles.pixel_filter_type = "BOX"  # each pixel is the mean over its own square, which is what a fit compares with
-    cycles.use_animated_seed = False
+    if quality.engine == "CYCLES":
+        _plain_cycles(studio, quality.samples)
+    else:
+        studio.eevee.taa_render_samples = quality.samples
+        render.filter_size = 0.01  # each pixel is the mean over its own square, as near as EEVEE can
     settings = render.image_settings
     if hasattr(settings, "media_type"):
         settings.media_type = "IMAGE"
     settings.file_format = "OPEN_EXR"
     settings.color_mode, settings.color_depth, settings.exr_codec = "RGBA", "32", "ZIP"
     settings.color_management = "FOLLOW_SCENE"
+
+
+def eevee(version: tuple[int, int, int]) -> str:
+    """The identifier of EEVEE in a version of Blender."""
+    return "BLENDER_EEVEE" if version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
+
+
+def _plain_cycles(studio: bpy.types.Scene, samples: int) -> None:
+    cycles = studio.cycles
+    cycles.samples = samples
+    cycles.use_adaptive_sampling = False
+    cycles.use_denoising = False
+    cycles.film_exposure = 1.0
+    cycles.pixel_filter_type = "BOX"  # each pixel is the mean over its own square, which is what a fit compares with
+    cycles.use_animated_seed = False

@@ -31,7 +31,12 @@ class UNRENDER_OT_reconstruct(bpy.types.Operator):
         if watch.running():
             cls.poll_message_set("A reconstruction is running already")
             return False
-        if not contract.JobFolder(context.scene.unrender.job_folder()).transforms.is_file():
+        settings = context.scene.unrender
+        if settings.source == "FOLDER":
+            if not settings.image_folder:
+                cls.poll_message_set("No image folder is chosen")
+                return False
+        elif not contract.JobFolder(settings.job_folder()).transforms.is_file():
             cls.poll_message_set("The job folder has no views yet; export them first")
             return False
         try:
@@ -76,6 +81,7 @@ def start(context: bpy.types.Context, restart: bool) -> job.Job:
                 shutil.rmtree(folder)
         for file in (names.status, names.log):
             file.unlink(missing_ok=True)
+    names.path.mkdir(parents=True, exist_ok=True)
     if not (names.state.exists() or names.result.exists()):
         if settings.light == "WORLD":
             known_light.write(known_light.read(context.scene.world), names.path)

@@ -20,12 +20,21 @@ class UNRENDER_PT_export(Panel, bpy.types.Panel):
         column = self.column()
         column.prop(settings, "folder")
         column.prop(settings, "source")
+        if settings.source == "FOLDER":
+            column.prop(settings, "image_folder")
+            column.prop(settings, "box")
+            return
         if settings.source == "RIG":
             column.prop(settings, "count")
             column.prop(settings, "resolution")
         column.prop(settings, "held_out")
-        column.prop(settings, "samples")
-        column.prop(settings, "only_selected")
+        column.prop(settings, "box")
+        if settings.source == "PHOTOS":
+            column.prop(settings, "mask_folder")
+        else:
+            column.prop(settings, "engine")
+            column.prop(settings, "samples")
+            column.prop(settings, "only_selected")
         column.operator(UNRENDER_OT_export_views.bl_idname, icon="RENDER_STILL")
 
 

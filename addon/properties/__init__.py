@@ -20,7 +20,8 @@ class UNRENDER_PG_settings(CaptureSettings, ReconstructSettings, ResultSettings,
 
     def to_request(self) -> contract.Request:
         """The request of this scene's job folder; RequestError where a setting is refused or the world is no HDRI."""
-        data = {"source": str(self.job_folder()), **self.reconstruct_request()}
+        captured, data = self.capture_request(self.job_folder()), self.reconstruct_request()
+        data |= {**captured, "views": {**data.get("views", {}), **captured.get("views", {})}}
         if self.light == "WORLD":
             file = known_light.read(self.id_data.world).path(self.job_folder())
             data["light"] = {**data.get("light", {}), "file": str(file), "lock": self.light_lock}

@@ -1,6 +1,10 @@
 """What the views are made of."""
 
+from pathlib import Path
+from typing import Any
+
 import bpy
+from mathutils import Vector
 
 
 class CaptureSettings:
@@ -17,7 +21,31 @@ class CaptureSettings:
         items=(
             ("RIG", "Automatic Rig", "Cameras on a dome around the selected objects"),
             ("SCENE", "Scene Cameras", "The cameras of this scene; where cameras are selected, only those"),
+            ("PHOTOS", "Camera Backgrounds", "The photographs on the backgrounds of this scene's cameras"),
+            ("FOLDER", "Image Folder", "A folder of images with cameras, as other programs write them"),
         ),
+    )
+    image_folder: bpy.props.StringProperty(
+        name="Images", description="Folder with images and their cameras (transforms.json)", subtype="DIR_PATH"
+    )
+    mask_folder: bpy.props.StringProperty(
+        name="Masks",
+        description="Folder of mask images named like the photographs, white on the object. Empty uses their alpha",
+        subtype="DIR_PATH",
+    )
+    engine: bpy.props.EnumProperty(
+        name="Renderer",
+        description="What renders the views",
+        items=(
+            ("CYCLES", "Cycles", "True reflections and shadows"),
+            ("EEVEE", "EEVEE", "Faster, with reflections and shadows that are only near the truth"),
+        ),
+    )
+    box: bpy.props.PointerProperty(
+        type=bpy.types.Object,
+        name="Box",
+        description="An empty displayed as a cube, around what is to be reconstructed. None finds the bounds itself",
+        poll=lambda self, thing: thing.type == "EMPTY" and thing.empty_display_type == "CUBE",
     )
     count: bpy.props.IntProperty(
         name="Views", description="Views of the rig that are fitted", default=48, min=2, max=1000
@@ -34,3 +62,21 @@ class CaptureSettings:
     only_selected: bpy.props.BoolProperty(
         name="Only Selected", description="Hide all but the selected objects from the views; lights stay", default=True
     )
+
+    def capture_request(self, folder: Path) -> dict[str, Any]:
+        """The request's keys that this panel sets: the source, which is `folder`, the job's, but for an image folder; and the box."""
+        request: dict[str, Any] = {"source": str(folder)}
+        if self.source == "FOLDER":
+            request["source"] = bpy.path.abspath(self.image_folder)
+        if self.box is not None:
+            request["views"] = {"box": bounds_of(self.box)}
+        return request
+
+
+def bounds_of(empty: bpy.types.Object) -> list[float]:
+    """Min x, min y, min z, max x, max y, max z in the world of an empty displayed as a cube; a turned one gives the box around it."""
+    side = empty.empty_display_size
+    corners = [
+        empty.matrix_world @ Vector((x, y, z)) for x in (-side, side) for y in (-side, side) for z in (-side, side)
+    ]
+    return [function(corner[axis] for corner in corners) for function in (min, max) for axis in range(3)]
