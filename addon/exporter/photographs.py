@@ -70,6 +70,16 @@ def image_file(camera: bpy.types.Camera, item: bpy.types.CameraBackgroundImage) 
     return path
 
 
+def refuse_clip(camera: bpy.types.Camera, item: bpy.types.CameraBackgroundImage) -> None:
+    """RequestError where the background is a movie clip."""
+    if item.source == "MOVIE_CLIP":
+        raise _refusal(
+            camera,
+            "is a movie clip",
+            "Turn the clip into an image sequence, undistorted, and use that as the background.",
+        )
+
+
 def placed(
     lens: cameras.Pinhole,
     pixel_aspect: float,
@@ -133,12 +143,7 @@ def read(
         evaluated = thing.evaluated_get(depsgraph)
         camera = evaluated.data
         item = background(thing.data)
-        if item.source == "MOVIE_CLIP":
-            raise _refusal(
-                thing.data,
-                "is a movie clip",
-                "Turn the clip into an image sequence, undistorted, and use that as the background.",
-            )
+        refuse_clip(thing.data, item)
         file = image_file(thing.data, item)
         packed = bytes(item.image.packed_file.data) if file is None else None
         size = (item.image.size[0], item.image.size[1])

@@ -7,7 +7,7 @@ import bpy
 
 from ...backend.contract import RequestError, UnrenderError
 from .. import watch
-from ..exporter import photographed, photographs, rendered, studio
+from ..exporter import checks, photographed, photographs, rendered, studio
 
 
 class UNRENDER_OT_export_views(bpy.types.Operator):
@@ -60,7 +60,7 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
             "an image folder needs no export", hint="Press Reconstruct; the folder is read as it is.", code="source"
         )
     if settings.source == "PHOTOS":
-        found = photographs.read(camera_objects(context), context.scene, depsgraph)
+        found = photographs.read(checks.camera_objects(context), context.scene, depsgraph)
         masks = Path(bpy.path.abspath(settings.mask_folder)) if settings.mask_folder else None
         photographed.write(found, folder, settings.held_out, masks, on_view)
         return len(found)
@@ -72,7 +72,7 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
         else:
             size = None
             views = stack.enter_context(
-                rendered.scene_camera_views(camera_objects(context), depsgraph, settings.held_out)
+                rendered.scene_camera_views(checks.camera_objects(context), depsgraph, settings.held_out)
             )
         only = chosen if settings.only_selected else None
         if only is not None and not chosen:
@@ -84,13 +84,6 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
         quality = studio.Quality(size=size, samples=settings.samples, engine=settings.engine)
         rendered.write(context.scene, context.view_layer, views, quality, folder, only, on_view)
         return len(views)
-
-
-def camera_objects(context: bpy.types.Context) -> list[bpy.types.Object]:
-    """The selected cameras, or all of the scene's where none is selected, by name."""
-    selected = [thing for thing in context.selected_objects if thing.type == "CAMERA"]
-    found = selected or [thing for thing in context.scene.objects if thing.type == "CAMERA"]
-    return sorted(found, key=lambda thing: thing.name)
 
 
 def with_children(objects: list[bpy.types.Object]) -> list[bpy.types.Object]:

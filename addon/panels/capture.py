@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..exporter import checks
 from ..operators.export_views import UNRENDER_OT_export_views
 from .base import Panel
 
@@ -12,7 +13,7 @@ class UNRENDER_PT_export(Panel, bpy.types.Panel):
     """Views out of the scene."""
 
     bl_idname = "UNRENDER_PT_export"
-    bl_label = "Export"
+    bl_label = "Capture"
 
     def draw(self, context: bpy.types.Context) -> None:
         """Blender calls this."""
@@ -23,6 +24,7 @@ class UNRENDER_PT_export(Panel, bpy.types.Panel):
         if settings.source == "FOLDER":
             column.prop(settings, "image_folder")
             column.prop(settings, "box")
+            self.say(column, context)
             return
         if settings.source == "RIG":
             column.prop(settings, "count")
@@ -35,7 +37,14 @@ class UNRENDER_PT_export(Panel, bpy.types.Panel):
             column.prop(settings, "engine")
             column.prop(settings, "samples")
             column.prop(settings, "only_selected")
+        self.say(column, context)
         column.operator(UNRENDER_OT_export_views.bl_idname, icon="RENDER_STILL")
+
+    @staticmethod
+    def say(column: bpy.types.UILayout, context: bpy.types.Context) -> None:
+        """What is wrong with the capture, in words."""
+        for message in checks.remembered(context):
+            column.label(text=message, icon="INFO")
 
 
 CLASSES = (UNRENDER_PT_export,)

@@ -81,6 +81,8 @@ same = all(
     for f in written["frames"]
 )
 
+checks = module("addon.exporter.checks")
+said = {"well": checks.messages(bpy.context)}
 refusals = {}
 item = things[1].data.background_images[0]
 item.use_flip_x = True
@@ -93,6 +95,9 @@ pictures[1].filepath = "//gone.png"
 refusals["missing"] = refusal(bpy.ops.unrender.export_views)
 things[1].data.background_images.clear()
 refusals["none"] = refusal(bpy.ops.unrender.export_views)
+settings.mask_folder = ""
+said["spoilt"] = checks.messages(bpy.context)
+settings.mask_folder = str(masks)
 (masks / "shot 0ü.png").unlink()
 bpy.data.objects.remove(things[1])
 settings.held_out = 0
@@ -105,12 +110,16 @@ box.location, box.scale = (1, 0, 0), (1, 0.5, 1)
 bpy.context.view_layer.update()
 settings.box, settings.source, settings.image_folder = box, "FOLDER", str(FOLDER / "job ü")
 request = settings.to_request()
+said["folder"] = checks.messages(bpy.context)
+settings.source = "RIG"
+said["rig"] = list(checks.remembered(bpy.context))
 answer(
     worst=worst,
     seen=len(seen),
     splits=[frame["split"] for frame in written["frames"]],
     same=same,
     refusals=refusals,
+    said=said,
     box=list(request.views.box),
     source=request.source == str(FOLDER / "job ü"),
     untouched=before == {**counts(), "cameras": before["cameras"], "objects": before["objects"]},
