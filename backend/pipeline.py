@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,10 +32,11 @@ from backend.loss.metrics import lpips_meter
 from backend.material.channels import MaterialMaps
 from backend.material.textures import MaterialTextures
 from backend.memory import free_memory
-from backend.optimise.checkpoint import load_checkpoint, save_checkpoint
+from backend.optimise.checkpoint import load_checkpoint, moved, save_checkpoint
 from backend.optimise.fit import Fit
 from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
+from backend.optimise.team import Team
 from backend.plan import Images, Plan, follow, numbers, plan_run, read_numbers
 from backend.render.renderer import Renderer
 from backend.run import Run, optimise
@@ -45,44 +45,44 @@ from backend.watch import Watch
 
 HALF_EXTENT = 1.08  # of the grid: the object's longest side is 2, and its surface must not touch the grid's border
 _LEAST_HULL_CELLS = 64
-_SLOW_IMPORT = (
-    "torch._dynamo"  # the first optimiser imports it, which takes a second or two; better while images are read
-)
 _CUT = (
     0.9  # part of the shape stage after which its mesh is taken and unwrapped, while material and light are fitted on
 )
 
 
-def reconstruct(request: Request, job: Job, emit: Callable[[Event], None]) -> Result:
-    """Run a request in its job folder; see `contract` for what is raised and `Job` for what is left behind."""
-    run_ = _begin(request, job, emit)
+def reconstruct(request: Request, job: Job, emit: Callable[[Event], None], team: Team | None = None) -> Result:
+    """Run a request in its job folder; see `contract` for what is raised and `Job` for what is left behind.
+
+    Every process of a team runs this; the first alone is heard, and leaves anything behind.
+    """
+    team = team or Team()
+    run_ = _begin(request, job, emit, team)
     if run_.scene.kept is None:
         mesh, maps = _asset(run_)
     else:
         mesh, maps = run_.scene.kept
     fit = _refine(run_, mesh, maps)
-    return _export(run_, fit)
+    return team.from_first(lambda: _export(run_, fit))
 
 
-def _begin(request: Request, job: Job, emit: Callable[[Event], None]) -> Run:
+def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team) -> Run:
     began = time.monotonic()
     device = torch.device(request.device)
     threads = request.threads or os.cpu_count() or 1
     torch.set_num_threads(threads)
     torch.manual_seed(request.seed)
-    threading.Thread(target=importlib.import_module, args=(_SLOW_IMPORT,), daemon=True).start()
     emit(Progress(stage="views", step=0, steps=1))
     source = survey(request)
     images = images_of(request, source)
     renderer = Renderer(select_engine(request.engine, device, threads))
-    plan = _plan(request, images, job, device)
+    plan = team.from_first(lambda: _plan(request, images, job, device))
     emit(plan.event(images))
     reading = max(READING, free_memory(torch.device("cpu")).host // 8)
     scene = read_scene(plan.request, renderer, device, source, threads, reading)
     views = scene.dataset.train
     train = views.to(device) if plan.images == "device" else views.within_reach(device)
     watch = Watch(job, emit, train, scene.dataset.similarity, scene.light, renderer)
-    run_ = Run(plan, images, job, emit, device, renderer, scene, train, watch)
+    run_ = Run(plan, images, job, emit, device, team, renderer, scene, train, watch)
     run_.warn((*plan.notes, *scene.dataset.warnings))
     watch.timings["views"] = time.monotonic() - began
     emit(Progress(stage="views", step=1, steps=1))
@@ -102,41 +102,52 @@ def _plan(request: Request, images: Images, job: Job, device: torch.device) -> P
 def _asset(run_: Run) -> tuple[Mesh, MaterialMaps]:
     """Stages 1 and 2, or what an earlier part of this job left of them."""
     path = run_.job.state / "asset.pt"
-    stored = load_checkpoint(path, run_.device) if run_.job.resumed else None
+    stored = run_.team.from_first(lambda: load_checkpoint(path, "cpu") if run_.job.resumed else None)
     if stored is None:
         fit, cutting = _shape(run_)
-        began = time.monotonic()
-        run_.emit(Progress(stage="asset", step=0, steps=1, eta=run_.watch.time_left(run_.request.refine.steps)))
-        asset = bake_cut(cutting.result(), fit.field, run_.renderer.engine, run_.request.asset)
-        run_.texels = asset.texels
-        run_.watch.timings["asset"] = time.monotonic() - began
-        stored = {
-            "mesh": vars(asset.mesh),
-            "maps": vars(asset.maps),
-            "light": run_.scene.light.state_dict(),
-            "warnings": list(asset.warnings),
-            **run_.watch.state(),
-        }
+        stored = run_.team.from_first(lambda: _baked(run_, fit, cutting))
         save_checkpoint(path, stored)
         run_.emit(Progress(stage="asset", step=1, steps=1, eta=run_.watch.time_left(run_.request.refine.steps)))
     else:
         run_.scene.light.load_state_dict(stored["light"])
         run_.watch.restore(stored)
     run_.warn(tuple(stored["warnings"]))
+    stored = moved(stored, run_.device)
     return Mesh(**stored["mesh"]), MaterialMaps(**stored["maps"])
 
 
-def _shape(run_: Run) -> tuple[ShapeFit, Future[Cut]]:
+def _baked(run_: Run, fit: ShapeFit, cutting: list[Future[Cut]]) -> dict[str, Any]:
+    """Stage 2 as it is kept, in the machine's memory."""
+    began = time.monotonic()
+    run_.emit(Progress(stage="asset", step=0, steps=1, eta=run_.watch.time_left(run_.request.refine.steps)))
+    asset = bake_cut(cutting[-1].result(), fit.field, run_.renderer.engine, run_.request.asset)
+    run_.watch.timings["asset"] = time.monotonic() - began
+    stored = {
+        "mesh": vars(asset.mesh),
+        "maps": vars(asset.maps),
+        "light": run_.scene.light.state_dict(),
+        "warnings": list(asset.warnings),
+        **run_.watch.state(),
+    }
+    return moved(stored, "cpu")
+
+
+def _shape(run_: Run) -> tuple[ShapeFit, list[Future[Cut]]]:
     """Stage 1, and the mesh it had at `_CUT` on its way to texture coordinates."""
     corner = torch.full((3,), HALF_EXTENT, device=run_.device)
     cells = max(_LEAST_HULL_CELLS, 2 * run_.request.shape.start_cells)
-    hull = visual_hull(run_.train.cameras, run_.train.masks(), cells, -corner, corner)
+    hull = run_.team.from_first(
+        lambda: visual_hull(run_.train.cameras, run_.train.masks(), cells, -corner, corner).cpu()
+    ).to(run_.device)
     path = run_.job.state / "cut.pt"
     cuttings: list[Future[Cut]] = []
 
     def begin() -> ShapeFit:
         light, request = run_.scene.light, run_.request
-        return ShapeFit(request.shape, run_.train, hull, HALF_EXTENT, light, request.light, run_.renderer, request.seed)
+        views, renderer = run_.train, run_.renderer
+        return ShapeFit(
+            request.shape, views, hull, HALF_EXTENT, light, request.light, renderer, request.seed, run_.team
+        )
 
     def on_step(fit: Fit, terms: Mapping[str, Tensor]) -> bool:
         if fit.step == round(_CUT * fit.steps):
@@ -149,10 +160,10 @@ def _shape(run_: Run) -> tuple[ShapeFit, Future[Cut]]:
     fit = optimise(run_, "shape", begin, on_step, run_.request.refine.steps)
     if fit.reseeded:
         run_.warn((f"the surface vanished {fit.reseeded} times and was started anew; masks or poses may be wrong",))
-    if not cuttings:  # resumed after it was taken, or a stage of a single step
+    if run_.team.leads and not cuttings:  # resumed after it was taken, or a stage of a single step
         stored = load_checkpoint(path, run_.device)
         cuttings.append(start_cut(Mesh(**stored["mesh"]) if stored else fit.mesh(), run_.request.asset))
-    return fit, cuttings[-1]
+    return fit, cuttings
 
 
 def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
@@ -169,6 +180,7 @@ def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
             run_.renderer,
             run_.request.seed,
             coarse_to_fine=run_.scene.kept is None,
+            team=run_.team,
         )
 
     return optimise(run_, "refine", begin, run_.watch.on_step, 0)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backend.bake.texels import Texels
-from backend.contract import EnvironmentFault, Event, Request, Warned, write_json
+from backend.contract import Cancelled, EnvironmentFault, Event, Request, Warned, write_json
 from backend.dataset.views import Views
 from backend.job import Job
 from backend.memory import is_out_of_memory, release_memory
@@ -19,6 +19,7 @@ from backend.optimise.fit import Fit, run
 from backend.optimise.pyramid import halved
 from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
+from backend.optimise.team import Team
 from backend.plan import Images, Plan, numbers, smaller_plan
 from backend.render.renderer import Renderer
 from backend.scene import Scene
@@ -37,6 +38,7 @@ class Run:
     job: Job
     emit: Callable[[Event], None]
     device: torch.device
+    team: Team
     renderer: Renderer
     scene: Scene
     train: Views
@@ -61,9 +63,14 @@ def optimise(run_: Run, stage: str, begin: Callable[[], F], on_step: OnStep, lat
 
     Where a step runs out of memory the stage goes on with a smaller plan from its last good state.
     """
-    stored = load_checkpoint(run_.job.state / f"{stage}.pt", run_.device) if run_.job.resumed else None
+    path, team = run_.job.state / f"{stage}.pt", run_.team
+    stored = team.from_first(lambda: load_checkpoint(path, "cpu") if run_.job.resumed else None)
     if stored is not None:
         run_.watch.restore(stored)
+
+    def together(fit: Fit, terms: Mapping[str, Tensor]) -> bool:
+        return team.agree(fit.step, on_step(fit, terms) if team.leads else True)
+
     while True:
         fit: F | None = None
         try:
@@ -71,12 +78,14 @@ def optimise(run_: Run, stage: str, begin: Callable[[], F], on_step: OnStep, lat
             if stored is not None:
                 fit.restore(moved(stored, run_.device))
             run_.watch.begin(fit, later_steps)
-            if not run(fit, on_step):
+            if not run(fit, together):
                 run_.job.raise_if_cancelled()
-            run_.watch.end(fit)
+                raise Cancelled("The first process stopped.")
+            if team.leads:
+                run_.watch.end(fit)
             return fit
         except Exception as error:
-            if not is_out_of_memory(error):
+            if team.size > 1 or not is_out_of_memory(error):  # the others are in the middle of a step
                 raise
             reason = " ".join(str(error).split())[:200]
             kept = _last_state(fit)

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import stat
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _run(request: Request, folder: Path, arguments: argparse.Namespace, console: Console) -> None:
+    if int(os.environ.get("RANK", "0")) > 0:
+        _follow(request, arguments)
+        return
     began = time.monotonic()
     given = {key: getattr(arguments, key) for key in ("device", "engine") if getattr(arguments, key)}
     request = dataclasses.replace(request, **given)
@@ -75,8 +79,25 @@ def _run(request: Request, folder: Path, arguments: argparse.Namespace, console:
         emit(Finished(result=str(job.result), seconds=time.monotonic() - began, metrics=result.metrics))
 
 
+def _follow(request: Request, arguments: argparse.Namespace) -> None:
+    """What the processes but the first do that torchrun started together: their part of each step, in silence."""
+    from backend.commands.device import pick_device
+    from backend.optimise.team import team_of
+    from backend.pipeline import reconstruct as run_pipeline
+
+    device = pick_device(arguments.device or request.device)
+    request = dataclasses.replace(request, device=str(device), engine=arguments.engine or request.engine)
+    with tempfile.TemporaryDirectory(prefix="unrender-") as folder, Job(Path(folder, "job"), request) as job:
+        job.cancellation.listen_to_signals()  # the first process decides
+        with team_of(device) as team:
+            run_pipeline(request, job, lambda _: None, team)
+
+
 def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
+    import torch
+
     from backend.commands.device import known_engine, pick_device
+    from backend.optimise.team import team_of
     from backend.pipeline import reconstruct as run_pipeline
 
     device = str(pick_device(request.device))
@@ -93,7 +114,8 @@ def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
         )
     )
     job.raise_if_cancelled()
-    return run_pipeline(request, job, emit)
+    with team_of(torch.device(device)) as team:
+        return run_pipeline(request, job, emit, team)
 
 
 def _refuse_missing_files(request: Request) -> None:

@@ -93,6 +93,7 @@ class Engine(Protocol):
     """A maker of the primitives. Inputs and outputs are tensors of one device; `name` is what reports call it."""
 
     name: str
+    recordable: bool  # whether a CUDA graph can record everything it does: nothing waits for the device
 
     def rasterize(
         self,

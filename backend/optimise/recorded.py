@@ -22,12 +22,15 @@ class Recorded:
     Args:
         part: what is run; the tensors it returns are overwritten by the next call.
         device: where.
+        recordable: False where the part waits for the device in ways of its own, and always runs as it is.
         first_calls: how many run as they are, each time anew after `forget`.
     """
 
-    def __init__(self, part: Callable[[], Terms], device: torch.device, first_calls: int = 1) -> None:
+    def __init__(
+        self, part: Callable[[], Terms], device: torch.device, recordable: bool = True, first_calls: int = 1
+    ) -> None:
         self._part, self._device, self._first_calls = part, device, first_calls
-        self._recordable = device.type != "cpu"
+        self._recordable = recordable and device.type != "cpu"
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._terms: Terms = {}

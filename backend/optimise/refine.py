@@ -94,7 +94,7 @@ class RefineFit:
         self.jitter = torch.zeros(SMOOTHNESS_POINTS, 2, device=device)
         self.random = torch.Generator(device)
         self.room, self.tally = Room(device, surface=False), Tally()
-        self.recorded = Recorded(self._step, device)
+        self.recorded = Recorded(self._step, device, renderer.engine.recordable)
         self._take_textures(textures.resized(self._texture_size()) if coarse_to_fine else textures)
 
     def advance(self) -> Mapping[str, Tensor]:

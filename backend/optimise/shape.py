@@ -87,7 +87,8 @@ class ShapeFit:
         self.jitter = torch.zeros(SMOOTHNESS_POINTS, 3, device=device)
         self.random = torch.Generator(device)
         self.room, self.tally = Room(device, settings.method == "flexicubes"), Tally()
-        self.recorded = Recorded(self._step, device)
+        recordable = settings.method == "flexicubes" and renderer.engine.recordable
+        self.recorded = Recorded(self._step, device, recordable)
         self._enter(0)
 
     def advance(self) -> Mapping[str, Tensor]:
@@ -97,7 +98,7 @@ class ShapeFit:
         self._look_back()
         self.clock.fill_(self.step)
         self.jitter.normal_(generator=self.random.manual_seed(digest(self.seed, self.name, self.step)))
-        terms = self.recorded(self.room.known and self.settings.method == "flexicubes")
+        terms = self.recorded(self.room.known)
         self.tally.post(self.counts)
         self.delayed.after_step(self.step, self.factor)
         return terms

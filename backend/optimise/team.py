@@ -112,6 +112,8 @@ def team_of(device: torch.device) -> Iterator[Team]:
         yield Team()
         return
     on_cpu = device.type == "cpu"
+    if not on_cpu:
+        torch.cuda.set_device(device)
     distributed.init_process_group(
         "gloo" if on_cpu else "nccl", timeout=_PATIENCE, device_id=None if on_cpu else device
     )

@@ -13,7 +13,7 @@ from backend import contract
 from backend.__main__ import main
 
 
-def reconstruct(request, job, emit):
+def reconstruct(request, job, emit, team=None):
     """Count to STUB_STEPS, adding to a sum that a resumed run takes up; do what STUB_DO says on the way."""
     do, steps = os.environ.get("STUB_DO", ""), int(os.environ.get("STUB_STEPS", "5"))
     print("a stray print")

@@ -33,6 +33,7 @@ class BuiltinEngine:
     """
 
     name = "builtin"
+    recordable = True
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.launch = Launcher(device, threads)

@@ -13,7 +13,7 @@ from backend.engines.builtin.kernels import photometric_kernels as kernels
 from backend.engines.builtin.launch import Launcher
 from backend.engines.checks import require
 
-_KINDS = {torch.float16: wp.vec4h, torch.float32: wp.vec4}
+_KINDS: dict[torch.dtype, Any] = {torch.float16: wp.vec4h, torch.float32: wp.vec4}
 
 
 def photometric(
@@ -68,12 +68,13 @@ class _Photometric(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         launch: Launcher = ctx.launch
-        to_rendered = torch.empty_like(ctx.saved_tensors[0])
+        rendered, photographs, index, sizes, seed = ctx.saved_tensors
+        to_rendered = torch.empty_like(rendered)
         launch.items(
-            kernels.ADJOINTS[_KINDS[ctx.saved_tensors[1].dtype]],
+            kernels.ADJOINTS[_KINDS[photographs.dtype]],
             to_rendered.numel() // 4,
             (
-                *_inputs(*ctx.saved_tensors, launch),
+                *_inputs(rendered, photographs, index, sizes, seed, launch),
                 launch.array(gradients[0].contiguous(), wp.float32),
                 launch.array(to_rendered.view(-1, 4), wp.vec4),
             ),

@@ -25,6 +25,7 @@ class NvdiffrastEngine(BuiltinEngine):
     """
 
     name = "nvdiffrast"
+    recordable = False
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         super().__init__(device, threads)
