@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-MOST_TRIANGLES = 30_000  # what Blender takes in well below a tenth of a second
+MOST_TRIANGLES = 20_000  # what Blender takes in well below a tenth of a second
 Arrays = tuple[np.ndarray, np.ndarray]
 
 

@@ -6,7 +6,7 @@ def test_a_running_job_is_seen_over_undo_and_file_changes_and_leaves_nothing(ble
     seen = found["seen"]
     assert seen["idle"] == [0, 0, 0, 0]
     assert seen["mesh 1"] == [1, 1, 0, 2 * 19**2]
-    assert seen["mesh 2"][:3] == [1, 1, 0] and 10_000 < seen["mesh 2"][3] <= 30_000  # 100,352 are thinned
+    assert seen["mesh 2"][:3] == [1, 1, 0] and 5_000 < seen["mesh 2"][3] <= 20_000  # 100,352 are thinned
     assert seen["mesh 3"] == [1, 1, 0, 2 * 29**2]  # replaced in place, and no image piles up
     assert seen["damaged"][3] == 2 * 29**2  # a file still being written leaves what was shown
     assert found["saved"] == [[], []]  # the file on disk never holds it
