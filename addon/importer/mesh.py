@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import bpy
@@ -22,7 +24,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:  # half-written archives too
         raise RequestError(f"{path} cannot be read: {error}", code="result-unreadable") from error
     for name, columns in SHAPES.items():
         array = arrays.get(name)
@@ -37,6 +39,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
         raise RequestError(f"{path}: uv_faces and faces differ in length", code="result-unreadable")
     if not (np.isfinite(arrays["vertices"]).all() and np.isfinite(arrays["uvs"]).all()):
         raise RequestError(f"{path} holds positions or coordinates that are not finite", code="result-unreadable")
+    normals, expected = arrays.get("corner_normals"), (len(arrays["faces"]), 3, 3)
+    if normals is not None and (normals.shape != expected or not np.isfinite(normals).all()):
+        raise RequestError(
+            f"{path}: corner_normals has shape {list(normals.shape)}; expected {list(expected)}, all finite",
+            code="result-unreadable",
+        )
     return arrays
 
 
