@@ -7,7 +7,9 @@ import bpy
 
 from ...backend.contract import RequestError, UnrenderError
 from .. import watch
-from ..exporter import checks, photographed, photographs, rendered, studio
+from ..exporter import checks, photographed, photographs, rendered, second, studio
+
+INTERVAL = 0.25  # seconds between two looks at a second Blender
 
 
 class UNRENDER_OT_export_views(bpy.types.Operator):
@@ -26,6 +28,9 @@ class UNRENDER_OT_export_views(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Not while the views may be in use."""
+        if _Running.job is not None:
+            cls.poll_message_set("Views are being rendered already")
+            return False
         if watch.running():
             cls.poll_message_set("A reconstruction is running; cancel it or wait for its end")
             return False
@@ -35,6 +40,8 @@ class UNRENDER_OT_export_views(bpy.types.Operator):
         """Blender calls this."""
         settings = context.scene.unrender
         folder = Path(bpy.path.abspath(self.directory)) if self.directory else settings.job_folder()
+        if not bpy.app.background and settings.source in {"RIG", "SCENE"}:
+            return self.render_beside(context, folder)
         manager = context.window_manager
         manager.progress_begin(0, 1)
         try:
@@ -49,6 +56,92 @@ class UNRENDER_OT_export_views(bpy.types.Operator):
             manager.progress_end()
         self.report({"INFO"}, f"{written} views written to {folder}")
         return {"FINISHED"}
+
+    def render_beside(self, context: bpy.types.Context, folder: Path) -> set[str]:
+        """Let a second Blender render a copy of the file as it is, unsaved changes included, and follow it by a timer."""
+        settings = context.scene.unrender
+        rig = settings.source == "RIG"
+        total = settings.count + settings.held_out if rig else len(checks.camera_objects(context))
+        try:
+            program = second.command(bpy.app.binary_path)
+            _Running.job = second.SecondBlender(program, folder.absolute(), total, _save_copy)
+        except (UnrenderError, OSError, RuntimeError) as error:
+            self.report({"ERROR"}, f"The views cannot be rendered: {error}")
+            return {"CANCELLED"}
+        _Running.done, _Running.total, _Running.message = 0, total, ""
+        bpy.app.timers.register(tick, first_interval=INTERVAL, persistent=True)
+        return {"FINISHED"}
+
+
+class UNRENDER_OT_cancel_export(bpy.types.Operator):
+    """Stop rendering the views. The scene is as it was; the views written so far are replaced by the next export"""
+
+    bl_idname = "unrender.cancel_export"
+    bl_label = "Cancel Export"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Only while there is something to stop."""
+        if _Running.job is None:
+            cls.poll_message_set("No views are being rendered")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Blender calls this."""
+        stop()
+        _Running.message = "Cancelled"
+        return {"FINISHED"}
+
+
+class _Running:
+    """The export that a second Blender does for this one."""
+
+    job: second.SecondBlender | None = None
+    done = 0
+    total = 1
+    message = ""  # how the last one ended, for the panel
+
+
+def progress() -> tuple[int, int] | None:
+    """Views done and views in all of the running export; None when none runs."""
+    return None if _Running.job is None else (_Running.done, _Running.total)
+
+
+def last_message() -> str:
+    """How the last export of a second Blender ended; empty while one runs or none was."""
+    return _Running.message
+
+
+def tick() -> float | None:
+    """One look at the second Blender; what the timer calls."""
+    job = _Running.job
+    if job is None:
+        return None
+    try:
+        _Running.done = job.poll()
+    except (UnrenderError, OSError) as error:
+        _Running.message = str(error)
+    else:
+        _Running.message = f"{_Running.done} views written" if job.state == "finished" else ""
+    if job.state != "running":
+        _Running.job = None
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+    return INTERVAL if _Running.job is not None else None
+
+
+def stop() -> None:
+    """End a running export, leaving no process behind."""
+    if _Running.job is not None:
+        _Running.job.cancel()
+        _Running.job = None
+
+
+def _save_copy(path: Path) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, check_existing=False)
 
 
 def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -> int:
@@ -91,11 +184,19 @@ def with_children(objects: list[bpy.types.Object]) -> list[bpy.types.Object]:
     return list(dict.fromkeys(thing for root in objects for thing in (root, *root.children_recursive)))
 
 
+CLASSES = (UNRENDER_OT_export_views, UNRENDER_OT_cancel_export)
+
+
 def register() -> None:
-    """Add the operator."""
-    bpy.utils.register_class(UNRENDER_OT_export_views)
+    """Add the operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
 
 
 def unregister() -> None:
-    """Take it away."""
-    bpy.utils.unregister_class(UNRENDER_OT_export_views)
+    """Take them away, and end a running export."""
+    stop()
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

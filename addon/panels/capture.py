@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..exporter import checks
-from ..operators.export_views import UNRENDER_OT_export_views
+from ..operators import export_views
 from .base import Panel
 
 
@@ -38,7 +38,15 @@ class UNRENDER_PT_export(Panel, bpy.types.Panel):
             column.prop(settings, "samples")
             column.prop(settings, "only_selected")
         self.say(column, context)
-        column.operator(UNRENDER_OT_export_views.bl_idname, icon="RENDER_STILL")
+        running = export_views.progress()
+        if running is None:
+            column.operator(export_views.UNRENDER_OT_export_views.bl_idname, icon="RENDER_STILL")
+            if export_views.last_message():
+                column.label(text=export_views.last_message())
+            return
+        done, total = running
+        column.progress(factor=done / max(total, 1), text=f"View {done} of {total}")
+        column.operator(export_views.UNRENDER_OT_cancel_export.bl_idname, icon="CANCEL")
 
     @staticmethod
     def say(column: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import bpy
 from mathutils import Vector
 
+from ...backend.contract import RequestError
+
 
 class CaptureSettings:
     """The part of a scene's settings that the Capture panel shows."""
@@ -45,7 +47,6 @@ class CaptureSettings:
         type=bpy.types.Object,
         name="Box",
         description="An empty displayed as a cube, around what is to be reconstructed. None finds the bounds itself",
-        poll=lambda self, thing: thing.type == "EMPTY" and thing.empty_display_type == "CUBE",
     )
     count: bpy.props.IntProperty(
         name="Views", description="Views of the rig that are fitted", default=48, min=2, max=1000
@@ -75,6 +76,12 @@ class CaptureSettings:
 
 def bounds_of(empty: bpy.types.Object) -> list[float]:
     """Min x, min y, min z, max x, max y, max z in the world of an empty displayed as a cube; a turned one gives the box around it."""
+    if empty.type != "EMPTY" or empty.empty_display_type != "CUBE":
+        raise RequestError(
+            f"the box {empty.name!r} is no empty displayed as a cube",
+            hint="Add one (Add > Empty > Cube) around what is to be reconstructed, or clear Box.",
+            code="box-invalid",
+        )
     side = empty.empty_display_size
     corners = [
         empty.matrix_world @ Vector((x, y, z)) for x in (-side, side) for y in (-side, side) for z in (-side, side)

@@ -29,7 +29,7 @@ def test_it_validates_installs_draws_and_leaves_nothing_behind(blender):
 
 def test_intrinsics_are_blenders_own_in_every_sensor_fit_shift_and_aspect(blender):
     found = blender("intrinsics.py")
-    assert len(found["seen"]) == 6  # three fits, each in portrait and landscape
+    assert found["count"] == 432 and len(found["seen"]) == 6  # three fits, each in portrait and landscape
     assert found["worst_matrix"] < 1e-3 and found["worst_view"] < 1e-3  # pixels; what is left is single precision
 
 
