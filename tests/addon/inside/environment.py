@@ -93,6 +93,7 @@ timed("check", unrender.check_backend, wait=False)
 until_done()
 states["checked"] = drawn()
 interpreter = str(preferences.backend_python(bpy.context))
+assert home in Path(interpreter).parents, f"{interpreter} is none that was made here: it stays"
 Path(interpreter).unlink()
 states["broken"] = drawn()
 timed("remove", unrender.remove_environment, wait=False)
