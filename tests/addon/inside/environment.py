@@ -10,6 +10,7 @@ import bpy
 from common import FOLDER, GIVEN, PACKAGE, answer, install, module, refusal
 from recording import RecordingLayout
 
+os.environ.pop("UNRENDER_BACKEND_PYTHON", None)  # it would take precedence over the environment made here
 install()
 preferences, work = module("addon.preferences"), module("addon.environment_work")
 stored = bpy.context.preferences.addons[PACKAGE].preferences
@@ -94,6 +95,7 @@ until_done()
 states["checked"] = drawn()
 interpreter = str(preferences.backend_python(bpy.context))
 assert home in Path(interpreter).parents, f"{interpreter} is none that was made here: it stays"
+assert Path(interpreter).is_relative_to(home), f"{interpreter} is not of this test's making, so it is not deleted"
 Path(interpreter).unlink()
 states["broken"] = drawn()
 timed("remove", unrender.remove_environment, wait=False)
