@@ -5,6 +5,12 @@ from __future__ import annotations
 import argparse
 
 from backend.contract import PRESETS
+from backend.engines.names import KNOWN, PERMISSION
+
+_ENGINE = (
+    f"maker of the rendering primitives: {', '.join(KNOWN)} (default: auto, the fastest that is free for every use; "
+    f"{PERMISSION}=1 in the environment lets it take one for research and evaluation only)"
+)
 
 
 def reconstruct(parser: argparse.ArgumentParser) -> None:
@@ -63,12 +69,12 @@ def device(parser: argparse.ArgumentParser) -> None:
 def _finished(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("result", metavar="OUT", help="job folder or result folder of a finished run")
     device(parser)
-    parser.add_argument("--engine", default="auto", help="maker of the rendering primitives (default: auto)")
+    parser.add_argument("--engine", default="auto", help=_ENGINE)
 
 
 def _job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
-    parser.add_argument("--engine", help="maker of the rendering primitives (default: auto)")
+    parser.add_argument("--engine", help=_ENGINE)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of the same request")
     parser.add_argument(
         "--follow-parent", action="store_true", help="cancel when standard input, a pipe, ends or says 'cancel'"

@@ -8,6 +8,8 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
+NVDIFFRAST = ("nvdiffrast", "diffrp-nvdiffrast")  # distributions that bring it; the second is an older one on PyPI
+
 
 @dataclass(frozen=True)
 class EngineFact:
@@ -31,19 +33,19 @@ class EngineFact:
 def engine_facts() -> list[EngineFact]:
     """The built-in engine first, then the optional ones. Loads what is installed, which may take a second."""
     return [
-        _fact("builtin", "warp", "warp-lang", "Apache-2.0", _builtin_devices),
-        _fact("nvdiffrast", "nvdiffrast.torch", "nvdiffrast", "research and evaluation only", _cuda_only),
-        _fact("tinycudann", "tinycudann", "tinycudann", "BSD-3-Clause", _cuda_only),
+        _fact("builtin", "warp", ("warp-lang",), "Apache-2.0", _builtin_devices),
+        _fact("nvdiffrast", "nvdiffrast.torch", NVDIFFRAST, "research and evaluation only", _cuda_only),
+        _fact("tinycudann", "tinycudann", ("tinycudann",), "BSD-3-Clause", _cuda_only),
     ]
 
 
-def _fact(name: str, module: str, package: str, licence: str, devices: Callable[[], str]) -> EngineFact:
+def _fact(name: str, module: str, packages: tuple[str, ...], licence: str, devices: Callable[[], str]) -> EngineFact:
     """Load a module and ask where it runs; anything it raises becomes the reason why it is not available."""
     version = None
     try:
         if importlib.util.find_spec(module.partition(".")[0]) is None:
-            return EngineFact(name, False, None, licence, f"{package} is not installed")
-        version = _version(package)
+            return EngineFact(name, False, None, licence, f"{packages[0]} is not installed")
+        version = next(filter(None, map(_version, packages)), None)
         importlib.import_module(module)
         return EngineFact(name, True, version, licence, devices())
     except Exception as error:  # foreign packages raise what they like where a driver or a GPU is missing

@@ -7,15 +7,15 @@ import torch
 from backend.contract import EnvironmentFault
 from backend.engines.builtin.engine import BuiltinEngine
 from backend.engines.interface import Engine
-
-KNOWN = ("auto", "builtin", "nvdiffrast", "tinycudann", "nvdiffrast+tinycudann")
+from backend.engines.names import KNOWN, preferred, research_permitted
 
 
 def select_engine(name: str, device: torch.device, threads: int | None = None) -> Engine:
     """The engine of that name on a device.
 
     Args:
-        name: one of `KNOWN`. 'auto' takes the built-in one: no other is both free for every use and measured faster.
+        name: one of `KNOWN`. 'auto' takes the fastest in a whole step, as measured, of those that load here and are permitted: see
+            `names.preferred`. On the CPU that is the built-in one.
         device: where its tensors lie; all but the built-in one need CUDA.
         threads: CPU threads, torch's own number when None; results do not depend on it.
 
@@ -25,8 +25,10 @@ def select_engine(name: str, device: torch.device, threads: int | None = None) -
     """
     if name not in KNOWN:
         raise ValueError(f"engine is {name!r}; known engines: {', '.join(KNOWN)}")
-    if name in ("auto", "builtin"):
+    if name == "builtin" or (name == "auto" and device.type == "cpu"):
         return BuiltinEngine(device, threads)
+    if name == "auto":
+        return _first_that_loads(preferred(research_permitted()), device, threads)
     hint = "Use --engine builtin; `python -m backend doctor` lists what is installed."
     if device.type == "cpu":
         raise EnvironmentFault(
@@ -41,6 +43,16 @@ def select_engine(name: str, device: torch.device, threads: int | None = None) -
             hint=hint,
             code="engine-unavailable",
         ) from error
+
+
+def _first_that_loads(names: tuple[str, ...], device: torch.device, threads: int | None) -> Engine:
+    """The last name is the built-in's, which needs no package."""
+    for name in names[:-1]:
+        try:
+            return select_engine(name, device, threads)
+        except EnvironmentFault:  # not installed; 'auto' asks for nothing that is not there
+            continue
+    return BuiltinEngine(device, threads)
 
 
 def _optional(name: str, device: torch.device, threads: int | None) -> Engine:

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from backend.engines.facts import engine_facts
 
 
@@ -18,6 +20,18 @@ def test_a_package_that_cannot_load_is_told_with_its_reason_and_breaks_nothing(t
     monkeypatch.delitem(sys.modules, "tinycudann", raising=False)
     fact = engine_facts()[2]
     assert (fact.available, fact.reason) == (False, "OSError: no GPU was found")
+
+
+@pytest.mark.parametrize("name", ["nvdiffrast", "diffrp_nvdiffrast"])
+def test_the_version_is_found_under_either_name_of_the_distribution(name, tmp_path, monkeypatch):
+    (tmp_path / "nvdiffrast").mkdir()
+    (tmp_path / "nvdiffrast" / "__init__.py").write_text("")
+    info = tmp_path / f"{name}-0.3.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.3.1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    fact = engine_facts()[1]
+    assert (fact.available, fact.version) == (False, "0.3.1")  # the package is hollow
 
 
 def test_importing_the_module_loads_no_engine():

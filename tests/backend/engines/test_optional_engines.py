@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 import types
+import warnings
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from shapes import cameras, clip, icosphere
 
 from backend.contract import EnvironmentFault
 from backend.engines.hash_layout import hash_layout
+from backend.engines.names import CHOICES, EngineChoice, preferred, why_not
 from backend.engines.reference import hash_grid, interpolate, rasterize, textures
 from backend.engines.select import select_engine
-from backend.engines.tinycudann.engine import TinycudannEngine
+from backend.engines.tinycudann.engine import TinycudannEngine, encoding_config
 
 LAYOUT = hash_layout(levels=6, base=8, per_level_scale=1.5, log2_size=10)
 CUDA = torch.cuda.is_available()
@@ -51,7 +53,21 @@ def check_hash(engine, device):
 
 
 def test_the_adapter_of_tinycudann_gives_values_and_gradients_of_the_table(stand_in):
-    check_hash(TinycudannEngine(torch.device("cpu"), 1), "cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_hash(TinycudannEngine(torch.device("cpu"), 1), "cpu")
+
+
+def test_a_table_that_tinycudann_lays_out_otherwise_is_left_to_the_builtin_and_told_once(stand_in, monkeypatch):
+    other = encoding_config(hash_layout(levels=2))
+    monkeypatch.setattr("backend.engines.tinycudann.engine.encoding_config", lambda layout: other)
+    engine, points, table = TinycudannEngine(torch.device("cpu"), 1), torch.rand(9, 3), torch.rand(LAYOUT.entries, 2)
+    with pytest.warns(RuntimeWarning, match="built-in hash grid is used") as told:
+        twice = [engine.hash_encode(points, table, LAYOUT) for _ in range(2)]
+    assert len(told) == 1
+    exact = hash_grid.hash_encode(points.double(), table.double(), LAYOUT).float()
+    for values in twice:
+        torch.testing.assert_close(values, exact, rtol=0, atol=1e-4)
 
 
 @needs("tinycudann")
@@ -109,3 +125,13 @@ def test_an_optional_engine_on_the_cpu_is_refused_with_what_to_do(name):
     with pytest.raises(EnvironmentFault, match="expected a CUDA device") as fault:
         select_engine(name, torch.device("cpu"))
     assert fault.value.exit_status == 3 and "--engine builtin" in fault.value.hint
+
+
+def test_auto_takes_what_is_measured_faster_and_permitted_and_says_why_not():
+    free, bound = EngineChoice("free", False, 0.9), EngineChoice("bound", True, 0.5)
+    choices = (EngineChoice("builtin", False, 1.0), free, bound, EngineChoice("slow", False, 1.5))
+    assert preferred(False, choices) == ("free", "builtin")
+    assert preferred(True, choices) == ("bound", "free", "builtin")
+    assert "UNRENDER_PERMIT_RESEARCH=1" in why_not(bound, False) and why_not(bound, True) == ""
+    assert "1.50 times as long" in why_not(choices[3], True)
+    assert all(choice.research_only == ("nvdiffrast" in choice.name) for choice in CHOICES)
