@@ -25,6 +25,8 @@ _registered: list[ModuleType] = []
 
 def register() -> None:
     """Add the classes to Blender, all or none. Blender 4.2 and 4.5 crash or hang at exit while any is left, hence the exit handler."""
+    atexit.unregister(properties.let_go)
+    atexit.register(properties.let_go)  # handlers run last in, first out: after the one below
     atexit.register(unregister)
     try:
         for module in MODULES:

@@ -38,3 +38,11 @@ def unregister() -> None:
     """Take them away."""
     del bpy.types.Scene.unrender
     bpy.utils.unregister_class(UNRENDER_PG_settings)
+
+
+def let_go() -> None:
+    """At the very end of the process: Blender 4.2 as a module crashes there over a group that has methods, though it was unregistered."""
+    if bpy.app.version < (4, 3):
+        for cls in UNRENDER_PG_settings.__mro__[: UNRENDER_PG_settings.__mro__.index(bpy.types.PropertyGroup)]:
+            for name in [name for name, value in vars(cls).items() if callable(value)]:
+                delattr(cls, name)
