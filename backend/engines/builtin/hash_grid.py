@@ -38,7 +38,7 @@ def hash_encode(points: Tensor, table: Tensor, layout: HashLayout, launch: Launc
 class _Hash(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor, layout: HashLayout, launch: Launcher) -> Tensor:
-        points, table = points.contiguous(), table.contiguous()
+        points, table = points.contiguous(), _aligned(table.contiguous())
         count, depth = points.shape[0], len(layout.levels)
         values = points.new_empty(count, depth, FEATURES)
         arguments = (
@@ -82,3 +82,8 @@ class _Hash(torch.autograd.Function):
 def _layout_arguments(launch: Launcher, layout: HashLayout) -> tuple[Any, Any]:
     levels, scales = layout.tensors(launch.device)
     return launch.array(levels, wp.int32), launch.array(scales, wp.float32)
+
+
+def _aligned(table: Tensor) -> Tensor:
+    """The table, copied where its rows do not start at multiples of their size: the kernels read a row at once."""
+    return table if table.data_ptr() % (FEATURES * table.element_size()) == 0 else table.clone()

@@ -51,6 +51,31 @@ def test_value_and_gradients_equal_the_oracle(launch):
     )
 
 
+@pytest.mark.parametrize("per_level_scale", [1.4473, 1.0])  # with 1.0 every level meets at the same cells
+def test_neighbours_and_equal_points_add_up(launch, per_level_scale):
+    """As a step's points come: along rows of pixels, some many times, blank ones among them, in no multiple of a warp."""
+    torch.manual_seed(0)
+    layout = hash_layout(levels=10, base=16, per_level_scale=per_level_scale, log2_size=14)
+    count = 5003 if launch.on_cpu else 200_003
+    ramp = torch.arange(count) / count
+    points = torch.stack([(ramp * 700) % 1.0, ramp, 0.5 + 0.4 * torch.sin(6.0 * ramp)], -1) * 0.96 + 0.02
+    points[torch.rand(count) < 0.2] = points[7].clone()
+    table = torch.rand(layout.entries, 2, device=launch.device, requires_grad=True)
+    given = torch.randn(count, 20)
+    given[torch.rand(count) < 0.1] = 0.0
+    exact = table.detach().cpu().double().requires_grad_()
+    oracle.hash_encode(points.double(), exact, layout).backward(given.double())
+    hash_encode(points.to(launch.device), table, layout, launch).backward(given.to(launch.device))
+    torch.testing.assert_close(table.grad.cpu().double(), exact.grad, rtol=0, atol=1e-4 * exact.grad.abs().max().item())
+
+
+def test_a_table_that_begins_between_two_rows_gives_the_same(launch):
+    numbers = torch.rand(2 * SMALL.entries + 1, device=launch.device)
+    shifted, points = numbers[1:].view(-1, 2), torch.rand(50, 3, device=launch.device)
+    expected = hash_encode(points, shifted.clone(), SMALL, launch)
+    assert torch.equal(hash_encode(points, shifted, SMALL, launch), expected)
+
+
 @pytest.mark.parametrize("index", [0, 1, 2, 7])
 def test_grid_corners_read_the_row_of_the_rule(launch, index):
     level = SMALL.levels[index]

@@ -7,8 +7,14 @@
 
 import warp as wp
 
+from backend.engines.builtin.kernels.pairs import Corners, add_pair, read_pair, sum_where_equal
+
+vec8i = wp.types.vector(length=8, dtype=int)
+
 PRIME_Y = wp.constant(wp.uint32(2654435761))  # x goes with 1
 PRIME_Z = wp.constant(wp.uint32(805459861))
+# Up to so many corners an axis, points of neighbouring pixels meet in a cell often enough to sum what they add before they add it.
+MEETING = wp.constant(256)
 
 
 @wp.struct
@@ -52,14 +58,36 @@ def cell_of(point: wp.vec3, scale: float, levels: wp.array2d(dtype=int), level: 
 
 
 @wp.func
-def row_of(c: Cell, bx: int, by: int, bz: int):
-    """Row of a corner. Wraps at the level's size, so that points outside [0, 1] read something and never beyond."""
-    r = c.x[bx] + c.y[by] + c.z[bz]
-    if c.hashed != 0:
-        r = (c.x[bx] ^ c.y[by] ^ c.z[bz]) & (c.size - wp.uint32(1))  # the size of a hashed level is a power of two
-    elif r >= c.size:
-        r = r % c.size
-    return c.first + int(r)
+def rows_of(c: Cell):
+    """Rows of the corners, x fastest. They wrap at the level's size, so that points outside [0, 1] read something and never beyond.
+
+    All are known before the first is read, so that the reads do not wait for one another.
+    """
+    rows = vec8i()
+    for corner in range(8):
+        x = c.x[corner & 1]
+        y = c.y[(corner >> 1) & 1]
+        z = c.z[corner >> 2]
+        r = x + y + z
+        if c.hashed != 0:
+            r = (x ^ y ^ z) & (c.size - wp.uint32(1))  # the size of a hashed level is a power of two
+        elif r >= c.size:
+            r = r % c.size
+        rows[corner] = c.first + int(r)
+    return rows
+
+
+@wp.func
+def cell_number(point: wp.vec3, scale: float, level: int):
+    """A number no other cell has of the levels up to `MEETING` corners an axis; -1 outside the cube."""
+    p = point * scale + wp.vec3(0.5, 0.5, 0.5)
+    x = int(wp.floor(p[0]))
+    y = int(wp.floor(p[1]))
+    z = int(wp.floor(p[2]))
+    number = -1
+    if x >= 0 and y >= 0 and z >= 0 and x < MEETING and y < MEETING and z < MEETING:
+        number = x + MEETING * (y + MEETING * (z + MEETING * level))  # 24 bits, and 5 for the level
+    return number
 
 
 @wp.func
@@ -83,13 +111,14 @@ def hash_values(
     item = i + offset
     c = cell_of(points[item], scales[level], levels, level)
     f = c.fraction
+    rows = rows_of(c)
     total = wp.vec2(0.0, 0.0)
     for corner in range(8):
         bx = corner & 1
         by = (corner >> 1) & 1
         bz = corner >> 2
         w = axis_weight(f[0], bx) * axis_weight(f[1], by) * axis_weight(f[2], bz)
-        total += table[row_of(c, bx, by, bz)] * w
+        total += read_pair(table, rows[corner]) * w
     values[item, level] = total
 
 
@@ -109,13 +138,19 @@ def hash_table_gradients(
         return  # a blank row of a list: all of them lie in the same cell, and would queue for it
     c = cell_of(points[item], scales[level], levels, level)
     f = c.fraction
+    rows = rows_of(c)
+    shares = Corners()
     for corner in range(8):
         bx = corner & 1
         by = (corner >> 1) & 1
         bz = corner >> 2
         w = axis_weight(f[0], bx) * axis_weight(f[1], by) * axis_weight(f[2], bz)
-        row = row_of(c, bx, by, bz)
-        wp.atomic_add(table_gradient, row, g * w)
+        shares[corner, 0] = g[0] * w
+        shares[corner, 1] = g[1] * w
+    if levels[level, 1] <= MEETING:
+        shares = sum_where_equal(cell_number(points[item], scales[level], level), shares)
+    for corner in range(8):
+        add_pair(table_gradient, rows[corner], shares[corner, 0], shares[corner, 1])
 
 
 @wp.kernel(enable_backward=False)
@@ -133,6 +168,7 @@ def hash_point_gradients(
     for level in range(levels.shape[0]):
         c = cell_of(points[item], scales[level], levels, level)
         f = c.fraction
+        rows = rows_of(c)
         g = output_gradient[item, level]
         slope = wp.vec3(0.0, 0.0, 0.0)
         for corner in range(8):
@@ -142,8 +178,7 @@ def hash_point_gradients(
             wx = axis_weight(f[0], bx)
             wy = axis_weight(f[1], by)
             wz = axis_weight(f[2], bz)
-            row = row_of(c, bx, by, bz)
-            d = wp.dot(g, table[row])
+            d = wp.dot(g, read_pair(table, rows[corner]))
             sx = float(2 * bx - 1)
             sy = float(2 * by - 1)
             sz = float(2 * bz - 1)
