@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,8 +78,10 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     renderer = Renderer(select_engine(request.engine, device, threads))
     plan = team.from_first(lambda: _plan(request, images, job, device))
     emit(plan.event(images))
+    loading = threading.Thread(target=renderer.engine.load, name="load", daemon=True)
+    loading.start()  # while images are read
     reading = max(READING, free_memory(torch.device("cpu")).host // 8)
-    scene = read_scene(plan.request, renderer, device, source, threads, reading)
+    scene = read_scene(plan.request, renderer, device, source, threads, reading, loading.join)
     views = scene.dataset.train
     train = views.to(device) if plan.images == "device" else views.within_reach(device)
     watch = Watch(job, emit, train, scene.dataset.similarity, scene.light, renderer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def read_scene(
     source: Source | None = None,
     threads: int = 4,
     reading: int = READING,
+    ready: Callable[[], None] = lambda: None,
 ) -> Scene:
     """Read everything a request names; RequestError says what is wrong with which file.
 
@@ -67,17 +69,20 @@ def read_scene(
         request, renderer, device: of the run.
         source: what `survey` found, where it was asked before.
         threads, reading: images read at once, and the bytes these may take at full size.
+        ready: waits until the renderer may be used.
     """
     given = (
         _unwrapped(Path(request.keep_mesh)) if request.keep_mesh else None
     )  # first: views may take minutes to render
     source = source or survey(request)
     if source is None:
+        ready()
         dataset = _reference(request, read_mesh(Path(request.source)), renderer, device)
     else:
         dataset = read_source(source, request.views, threads, reading)
+        ready()
     if request.light.file is None:
-        light = EnvironmentLight(request.light.resolution)
+        light = EnvironmentLight(request.light.resolution, device=device)
     else:
         light = EnvironmentLight.from_latlong(read_environment(Path(request.light.file)), request.light.resolution)
     kept = None if given is None else _keep(given, dataset.similarity, request, device)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from backend.bake.coverage import texel_coverage
 
@@ -84,6 +82,11 @@ def _patches(pairs: np.ndarray, label: np.ndarray) -> np.ndarray:
     """[T] number of the connected patch of faces with one label that each face lies in."""
     count = len(label)
     linked = pairs[label[pairs[:, 0]] == label[pairs[:, 1]]]
+    from scipy.sparse import (
+        coo_matrix,  # scipy takes a third of a second to import, and the first mesh waits for none of it
+    )
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_matrix((np.ones(len(linked), np.int8), (linked[:, 0], linked[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 
@@ -18,6 +17,8 @@ def dilate(texture: Tensor, filled: Tensor) -> Tensor:
     if filled.all() or not filled.any():
         return texture.detach().clone()
     empty = (~filled).cpu().numpy()
+    from scipy import ndimage  # scipy takes a third of a second to import, and the first mesh waits for none of it
+
     rows, columns = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
     nearest = torch.from_numpy(rows).long() * texture.shape[1] + torch.from_numpy(columns).long()
     flat = texture.detach().reshape(-1, texture.shape[-1])

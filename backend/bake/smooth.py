@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 SHRINK, GROW = 0.6, -0.63  # a step inwards, then a little more outwards: bumps go, the volume stays
 LEAST_AREA = 0.3  # of a piece's own; one that loses more was no surface with bumps, and keeps its shape
@@ -22,6 +20,11 @@ def smoothed(vertices: np.ndarray, faces: np.ndarray, rounds: int) -> np.ndarray
     count = len(vertices)
     edges = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64), axis=1), axis=0)
     one, other = np.concatenate([edges, edges[:, ::-1]]).T
+    from scipy.sparse import (
+        coo_matrix,  # scipy takes a third of a second to import, and the first mesh waits for none of it
+    )
+    from scipy.sparse.csgraph import connected_components
+
     beside = coo_matrix((np.ones(len(one)), (one, other)), shape=(count, count)).tocsr()
     degree = np.asarray(beside.sum(1))
     start = vertices.astype(np.float64)

@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix, diags
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from backend.bake.texels import Texels
@@ -81,6 +78,13 @@ def _spread(values: np.ndarray, mass: np.ndarray, mesh: Mesh, elsewhere: np.ndar
     faces = mesh.faces.cpu().numpy().astype(np.int64)
     edges = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
     count = len(values)
+    from scipy.sparse import (  # scipy takes a third of a second to import, and the first mesh waits for none of it
+        coo_matrix,
+        diags,
+    )
+    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse.linalg import splu
+
     one_way = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count)).tocsc()
     joined = one_way + one_way.T
     degree = np.asarray(joined.sum(1)).ravel()

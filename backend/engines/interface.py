@@ -95,6 +95,9 @@ class Engine(Protocol):
     name: str
     recordable: bool  # whether a CUDA graph can record everything it does: nothing waits for the device
 
+    def load(self) -> None:
+        """Load now what the first step would wait for."""
+
     def rasterize(
         self,
         positions: Tensor,

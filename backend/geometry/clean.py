@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import fast_simplification
 import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from backend.geometry.mesh import Mesh
 
@@ -54,6 +52,11 @@ def drop_floaters(mesh: Mesh, keep_fraction: float = 0.02) -> tuple[Mesh, Droppe
         return mesh, Dropped(0, 0, 0.0)
     vertices, faces = mesh.vertices.detach().double().cpu().numpy(), mesh.faces.cpu().numpy()
     count = vertices.shape[0]
+    from scipy.sparse import (
+        coo_array,  # scipy takes a third of a second to import, and the first mesh waits for none of it
+    )
+    from scipy.sparse.csgraph import connected_components
+
     joined = coo_array((np.ones(faces.size, bool), (faces.ravel(), np.roll(faces, -1, 1).ravel())), (count, count))
     _, label = connected_components(joined, directed=False)
     _, piece = np.unique(label[faces[:, 0]], return_inverse=True)

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
+import math
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor, nn
 
 from backend.engines.interface import Capacity, Engine
@@ -79,17 +78,17 @@ class SignedDistanceGrid(nn.Module):
         Returns:
             A grid on the field's device whose zero level runs midway between the points below and above 0.5.
         """
-        solid = field.detach().cpu().numpy() >= 0.5
+        solid = field.detach() >= 0.5
         if solid.ndim != 3 or len(set(solid.shape)) != 1 or not solid.any():
             raise ValueError(
-                f"field {tuple(field.shape)} with {solid.sum()} points inside; expected [R, R, R] and at least one"
+                f"field {tuple(field.shape)} with {int(solid.sum())} points inside; expected [R, R, R] and at least one"
             )
-        solid = np.pad(solid, 1)
-        steps = ndimage.distance_transform_edt(~solid) - ndimage.distance_transform_edt(solid)
-        steps -= 0.5 * np.sign(steps)  # to half way between the points, not to the next one
         grid = cls(cells, method, half_extent, field.device, engine)
         gaps = field.shape[0] - 1
-        distance = torch.from_numpy(steps).to(grid.rest) * (cells / gaps)
+        reach = math.ceil(BAND * gaps / cells) + 1
+        steps = _steps_to(solid, reach) - _steps_to(~solid, reach, edge=True)
+        steps -= 0.5 * steps.sign()  # to half way between the points, not to the next one
+        distance = steps.to(grid.rest) * (cells / gaps)
         padded_extent = half_extent * (gaps + 2) / gaps
         grid._begin(_trilinear(distance, grid.rest / padded_extent))
         return grid
@@ -165,3 +164,17 @@ def _trilinear(values: Tensor, where: Tensor) -> Tensor:
     places = where.flip(1).view(1, 1, 1, -1, 3)  # grid_sample names the last axis first
     sampled = F.grid_sample(volume, places, mode="bilinear", padding_mode="border", align_corners=True)
     return sampled.view(volume.shape[1], -1).t().reshape(-1, *values.shape[3:])
+
+
+def _steps_to(solid: Tensor, reach: int, edge: bool = False) -> Tensor:
+    """[R + 2, R + 2, R + 2] distance of each point to the nearest in `solid` [R, R, R], in steps of the grid, at most `reach`.
+
+    Exact below `reach`: the squared distance is a minimum along one axis after another. `edge`: whether the points about the grid count
+    as solid.
+    """
+    squared = torch.where(F.pad(solid, (1,) * 6, value=edge), 0.0, float(reach * reach))
+    for axis in range(3):
+        padded = F.pad(squared.movedim(axis, -1), (reach, reach), value=float(reach * reach))
+        shifts = [padded.narrow(-1, reach + by, squared.shape[axis]) + by * by for by in range(-reach, reach + 1)]
+        squared = torch.stack(shifts).amin(0).movedim(-1, axis)
+    return squared.sqrt()

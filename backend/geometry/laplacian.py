@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
 from torch import Tensor
 
 from backend.engines.interface import Engine
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import SuperLU
 
 _TOLERANCE = 0.03  # of an iterated solve
 
@@ -112,6 +114,9 @@ class Preconditioner:
         )
 
     def _factorise(self) -> SuperLU:
+        from scipy import sparse  # scipy takes a third of a second to import, and the first mesh waits for none of it
+        from scipy.sparse.linalg import splu
+
         starts, columns = self._starts.numpy(), self._columns.numpy()
         count = starts.shape[0] - 1
         joined = sparse.csr_array((np.full(columns.shape[0], -self.strength), columns, starts), (count, count))

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from backend.geometry.mesh import Mesh
@@ -76,8 +74,9 @@ class TangentFrames:
             normals: [V, 3] unit normals.
 
         Returns:
-            [K, 4] float32: a unit tangent, orthogonal to the normal, and the sign w. Where the texture coordinates have no area the frame is
-            a neighbour's at that vertex, else any that is orthogonal. Computed in float64; no gradient, and nothing waits for the device.
+            [K, 4] float32: a unit tangent, orthogonal to the normal, and the sign w. Where the texture coordinates have no area the frame
+            is a neighbour's at that vertex, else any that is orthogonal. Computed in float64; no gradient, and nothing waits for the
+            device.
 
         Raises:
             ValueError: there is not one normal a vertex.
@@ -144,6 +143,11 @@ def _orientations(area_sign: np.ndarray, twin: np.ndarray) -> np.ndarray:
 
 def _groups(sign: np.ndarray, twin: np.ndarray) -> tuple[int, np.ndarray]:
     """(K, [3 T] group of each corner): corners joined over edges between triangles of the same orientation."""
+    from scipy.sparse import (
+        coo_array,  # scipy takes a third of a second to import, and the first mesh waits for none of it
+    )
+    from scipy.sparse.csgraph import connected_components
+
     half = np.flatnonzero(twin >= 0)
     half = half[sign[half // 3] == sign[twin[half] // 3]]
     other = twin[half]

@@ -57,17 +57,17 @@ class EnvironmentLight(nn.Module):
 
     _roughness: Tensor  # of the prefiltered levels
 
-    def __init__(self, resolution: int, radiance: float = 0.5) -> None:
+    def __init__(self, resolution: int, radiance: float = 0.5, device: torch.device | str = "cpu") -> None:
         """A grey light of constant `radiance`. `resolution`: texels along a face's edge, a power of two, 8 or more."""
         super().__init__()
-        self.log_texels = nn.Parameter(torch.full((6, resolution, resolution, 3), radiance).log())
-        self._prefilter = build_prefilter(resolution)
-        self.register_buffer("_roughness", torch.tensor(self._prefilter.roughness), persistent=False)
+        self.log_texels = nn.Parameter(torch.full((6, resolution, resolution, 3), radiance, device=device).log())
+        self._prefilter = build_prefilter(resolution, device)
+        self.register_buffer("_roughness", torch.tensor(self._prefilter.roughness, device=device), persistent=False)
 
     @staticmethod
     def from_latlong(image: Tensor, resolution: int) -> EnvironmentLight:
         """The light of an equirectangular picture [H, W, 3] in Blender's orientation (+X at the centre), on its device."""
-        light = EnvironmentLight(resolution).to(image.device)
+        light = EnvironmentLight(resolution, device=image.device)
         with torch.no_grad():
             light.log_texels.copy_(latlong_to_cube(image, resolution).clamp_min(_LEAST_RADIANCE).log())
         return light

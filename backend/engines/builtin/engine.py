@@ -11,6 +11,7 @@ from backend.engines.builtin import (
     flexicubes,
     hash_grid,
     interpolate,
+    kernels,
     laplacian,
     photometric,
     rasterize,
@@ -37,6 +38,10 @@ class BuiltinEngine:
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.launch = Launcher(device, threads)
+
+    def load(self) -> None:
+        """Load the kernels that the imported modules hold, compiled before or now; otherwise each is loaded where it is first used."""
+        self.launch.load(kernels.__name__)
 
     def rasterize(
         self,

@@ -8,6 +8,7 @@ same element. On a CUDA device every piece is one launch on torch's current stre
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,11 @@ class Launcher:
     def accumulators(self) -> int:
         """How many private copies a scattered sum needs: a fixed number on the CPU, one on CUDA (atomics are real there)."""
         return ACCUMULATORS if self.on_cpu else 1
+
+    def load(self, package: str) -> None:
+        """Load every kernel of the package's imported modules onto the device."""
+        for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+            wp.load_module(name, device=self._warp_device)
 
     def array(self, tensor: Tensor, dtype: Any) -> Any:
         """A kernel argument that shares the tensor's memory; `dtype` is Warp's, such as wp.float32 or wp.vec4 (last axis 4).

@@ -1,11 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from backend.engines.select import select_engine
 from backend.geometry.clean import is_closed
-from backend.geometry.implicit import SignedDistanceGrid
+from backend.geometry.implicit import SignedDistanceGrid, _steps_to
 
 METHODS = pytest.mark.parametrize("method", ["flexicubes", "tetrahedra"])
 
@@ -126,3 +128,12 @@ def test_state_comes_back():
     other = SignedDistanceGrid(6)
     other.load_state_dict(grid.state_dict())
     assert torch.equal(other.surface().vertices, grid.surface().vertices)
+
+
+def test_distances_are_those_of_an_exact_transform_within_reach():
+    solid = torch.rand(9, 9, 9, generator=torch.Generator().manual_seed(0)) < 0.02
+    solid[2:5, 3:8, 4] = True
+    exact = ndimage.distance_transform_edt(~np.pad(solid.numpy(), 1))
+    assert np.allclose(_steps_to(solid, 4).numpy(), exact.clip(max=4), atol=1e-5) and exact.max() > 4
+    within = ndimage.distance_transform_edt(~np.pad(~solid.numpy(), 1, constant_values=True))
+    assert np.allclose(_steps_to(~solid, 4, edge=True).numpy(), within.clip(max=4), atol=1e-5)
