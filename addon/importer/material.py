@@ -44,6 +44,7 @@ def build(name: str, textures: dict[str, Path]) -> bpy.types.Material:
     def texture(kind: str, color_space: str, row: int) -> bpy.types.NodeSocket:
         node = nodes.new("ShaderNodeTexImage")
         node.image = load_image(textures[kind], color_space)
+        node.extension = "EXTEND"  # as the maps were fitted: beyond the picture's edge its last texel goes on
         node.label, node.location = kind.replace("_", " ").title(), (-700, -300 * row)
         return node.outputs["Color"]
 
