@@ -33,8 +33,10 @@ def edge_adjacency(faces: Tensor) -> Tensor:
     # within a run of equal keys the first pairs with the second, the third with the fourth, and so on
     starts = torch.ones_like(key, dtype=torch.bool)
     starts[1:] = key[1:] != key[:-1]
-    first_of_run = torch.where(starts, corners, corners.new_zeros(())).cummax(0).values
-    rank = corners - first_of_run
+    run = starts.cumsum(0) - 1  # on CUDA a sum is scanned in parallel, a running maximum by one block
+    first_of_run = torch.empty(3 * count + 1, dtype=torch.long, device=faces.device)
+    first_of_run[torch.where(starts, run, 3 * count)] = corners  # the last place is for those that start no run
+    rank = corners - first_of_run[run]
     opens_pair = torch.zeros_like(starts)
     opens_pair[:-1] = (rank[:-1] % 2 == 0) & ~starts[1:]
     closes_pair = torch.zeros_like(starts)

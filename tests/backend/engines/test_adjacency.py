@@ -27,6 +27,20 @@ def test_an_edge_of_three_triangles_leaves_the_last_open():
     assert across[:, 2].tolist() == [5, 2, -1]
 
 
+def test_runs_of_any_length_pair_up_in_the_order_of_their_triangles():
+    faces = torch.randint(0, 9, (300, 3), generator=torch.Generator().manual_seed(0))  # each edge some twenty times
+    waiting, expected = {}, [-1] * 900
+    for own in range(900):
+        triangle, corner = divmod(own, 3)
+        edge = frozenset(faces[triangle, [(corner + 1) % 3, (corner + 2) % 3]].tolist())
+        other = waiting.pop(edge, None)
+        if other is None:
+            waiting[edge] = own
+        else:
+            expected[own], expected[other] = other, own
+    assert edge_adjacency(faces).view(-1).tolist() == expected
+
+
 def test_unused_faces_are_nobodys_neighbours():
     _, faces = icosphere(1)
     padded = torch.cat((faces, torch.zeros(7, 3, dtype=faces.dtype)))  # vertex 0 is in use
