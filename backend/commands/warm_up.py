@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from backend.console import Console
 from backend.contract import Finished, Progress
@@ -17,14 +19,26 @@ def warm_up(arguments: argparse.Namespace, console: Console) -> None:
 
     from backend.commands.device import pick_device
     from backend.commands.doctor import prove_engine
-    from backend.engines.builtin import kernels
 
     began = time.monotonic()
     device = pick_device(arguments.device)
     prove_engine(str(device), "builtin")
-    names = sorted(module.name for module in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."))
-    for step, name in enumerate(names, 1):
-        importlib.import_module(name)
-        wp.load_module(name, device=wp.device_from_torch(device))
-        console(Progress(stage="kernels", step=step, steps=len(names)))
+    names, place = _kernel_modules(), wp.device_from_torch(device)
+    with ThreadPoolExecutor(min(len(names), os.cpu_count() or 1), "unrender-compile") as pool:  # compilers hold no lock
+        waiting = [pool.submit(wp.load_module, name, device=place, max_workers=0) for name in names]
+        for step, loaded in enumerate(as_completed(waiting), 1):
+            loaded.result()
+            console(Progress(stage="kernels", step=step, steps=len(names)))
     console(Finished(result=str(wp.config.kernel_cache_dir), seconds=time.monotonic() - began))
+
+
+def _kernel_modules() -> list[str]:
+    """Names of the modules that hold kernels: device functions alone are compiled into the modules that call them."""
+    import warp as wp
+
+    from backend.engines.builtin import kernels
+
+    names = sorted(module.name for module in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."))
+    for name in names:
+        importlib.import_module(name)
+    return [name for name in names if wp.get_module(name).kernels]
