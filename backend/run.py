@@ -78,7 +78,9 @@ def optimise(run_: Run, stage: str, begin: Callable[[], F], on_step: OnStep, lat
             if stored is not None:
                 fit.restore(moved(stored, run_.device))
             run_.watch.begin(fit, later_steps)
-            if not run(fit, together):
+            reached_its_end = run(fit, together)
+            fit.release()
+            if not reached_its_end:
                 run_.job.raise_if_cancelled()
                 raise Cancelled("The first process stopped.")
             if team.leads:

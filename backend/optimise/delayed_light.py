@@ -78,6 +78,10 @@ class DelayedLight:
                 leaf.grad.zero_()
         return {}
 
+    def release(self) -> None:
+        """Give back the memory of what was recorded; another step records it again."""
+        self._move.forget()
+
     def state(self) -> dict[str, object]:
         """The optimiser's, and the gradients gathered since the light last moved; the prefiltered light itself follows from the light."""
         gathered = [leaf.grad.clone() for leaf in _tensors(self.shown) if leaf.grad is not None]

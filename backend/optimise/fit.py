@@ -23,6 +23,9 @@ class Fit(Protocol):
     def advance(self) -> Mapping[str, Tensor]:
         """Take one step; returns the loss terms, unweighted and detached."""
 
+    def release(self) -> None:
+        """Give back the memory that only further steps would need; they may still come."""
+
     def state(self) -> dict[str, Any]:
         """Everything `restore` needs to go on bit for bit (on the CPU)."""
 

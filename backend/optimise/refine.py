@@ -147,6 +147,11 @@ class RefineFit:
         told = {name: term.detach() for name, term in terms.items()}
         return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
 
+    def release(self) -> None:
+        """See `Fit`."""
+        self.recorded.forget()
+        self.delayed.release()
+
     def surface(self) -> Surface:
         """The mesh as the renderer draws it; gradients reach the positions unless they are locked."""
         return Surface(

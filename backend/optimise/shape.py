@@ -131,6 +131,11 @@ class ShapeFit:
         told = {name: term.detach() for name, term in terms.items()}
         return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
 
+    def release(self) -> None:
+        """See `Fit`."""
+        self.recorded.forget()
+        self.delayed.release()
+
     def surface(self) -> Surface:
         """The present surface, as the renderer draws it."""
         with torch.no_grad():

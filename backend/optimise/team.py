@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -120,4 +121,5 @@ def team_of(device: torch.device) -> Iterator[Team]:
     try:
         yield Team(distributed.get_rank(), distributed.get_world_size())
     finally:
+        gc.collect()  # NCCL waits for ever for a recorded graph that still holds its communicator
         distributed.destroy_process_group()
