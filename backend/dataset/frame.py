@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -60,7 +59,9 @@ def read_frame(posed: PosedImage, resolution: int) -> Frame:
         light = light_of(picture.rows(first, last))
         return light if mask is None else _masked(light, coverage_of(mask.rows(first, last)))
 
-    source = _undistorted(rows, posed.lens, (fx, fy, cx, cy), height, width) if any(posed.lens.distortion) else rows
+    source = (
+        _undistorted(rows, posed.lens, (fx, fy, cx, cy), height, width) if not posed.lens.distortion.straight else rows
+    )
     shrink = min(1.0, resolution / max(height, width)) if resolution else 1.0
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
     down, across = size[0] / height, size[1] / width
@@ -127,18 +128,16 @@ def _undistorted(
     fx, fy, cx, cy = intrinsics
 
     def straight(first: int, last: int) -> Tensor:
-        # OpenCV counts from the centre of the first pixel
-        seen = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
-        wanted = seen - np.array([[0, 0, 0], [0, 0, first], [0, 0, 0]])
-        x, y = cv2.initUndistortRectifyMap(
-            seen, np.array(lens.distortion), None, wanted, (width, last - first), cv2.CV_32FC1
-        )
-        top, bottom = max(0, math.floor(y.min())), min(height, math.ceil(y.max()) + 1)
-        if top >= bottom:
+        x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(first, last) + 0.5)
+        x, y = lens.distortion.apply((x - cx) / fx, (y - cy) / fy)
+        x, y = (np.nan_to_num(value, nan=-1e6).clip(-1e6, 1e6) for value in (cx + fx * x, cy + fy * y))
+        reached = y[(y > -1) & (y < height + 1)]
+        if not reached.size:
             return torch.zeros(last - first, width, 4)
+        top, bottom = max(0, math.floor(reached.min()) - 1), min(height, math.ceil(reached.max()) + 1)
         # sampled here and not by cv2.remap, which rounds positions to 1/32 pixel
-        where = torch.from_numpy(np.stack([(2 * x + 1) / width - 1, (2 * (y - top) + 1) / (bottom - top) - 1], axis=-1))
+        where = np.stack([2 * x / width - 1, 2 * (y - top) / (bottom - top) - 1], axis=-1).astype(np.float32)
         strip = rows(top, bottom).permute(2, 0, 1)[None]
-        return F.grid_sample(strip, where[None], align_corners=False)[0].permute(1, 2, 0).contiguous()
+        return F.grid_sample(strip, torch.from_numpy(where)[None], align_corners=False)[0].permute(1, 2, 0).contiguous()
 
     return straight

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from backend.contract import RequestError, ViewSettings
+from backend.dataset.formats import read_capture
 from backend.dataset.frame import Frame, read_frame
 from backend.dataset.hull import find_box
 from backend.dataset.image_file import picture_size
 from backend.dataset.normalise import normalise_cameras, similarity_of
 from backend.dataset.posed import PosedImage, listed
-from backend.dataset.transforms import is_transforms, read_transforms
 from backend.dataset.views import Cameras, Dataset, Views
 
 READING = 10**9  # bytes for the photographs that are open at once, at full size
@@ -56,7 +56,7 @@ def load(source: Path, settings: ViewSettings, threads: int = 4) -> Dataset:
     """Read posed images, find or take the object's box and move the cameras into it.
 
     Args:
-        source: a folder with transforms.json (instant-ngp, nerfstudio, our job folder) or transforms_train.json (NeRF-synthetic).
+        source: a folder with a camera file of one of `formats.FORMATS` and the images it names.
         settings: resolution, held-out views and box.
         threads: images read at once.
 
@@ -71,8 +71,8 @@ def load(source: Path, settings: ViewSettings, threads: int = 4) -> Dataset:
 
 def find_source(source: Path, holdout: int) -> Source:
     """What a folder holds, from its camera file and its images' heads; see `load`."""
-    posed, warnings = _import(source)
-    train, test = _split(posed, holdout)
+    capture = read_capture(source)
+    train, test = _split(capture.images, holdout)
     if len(train) < 2:
         raise RequestError(
             f"{source}: it has {len(train)} view{'' if len(train) == 1 else 's'} to fit; expected 2 or more (24 and up work well)",
@@ -82,7 +82,7 @@ def find_source(source: Path, holdout: int) -> Source:
     sizes = [picture_size(image.image) or image.lens.size or (1, 1) for image in (*train, *test)]
     width, height = (max(size[axis] for size in sizes) for axis in range(2))
     floats = any(image.image.suffix.lower() in (".exr", ".hdr") for image in (*train, *test))
-    return Source(tuple(train), tuple(test), height, width, floats, tuple(warnings))
+    return Source(tuple(train), tuple(test), height, width, floats, capture.warnings)
 
 
 def read_source(source: Source, settings: ViewSettings, threads: int = 4, reading: int = READING) -> Dataset:
@@ -115,22 +115,6 @@ def read_source(source: Source, settings: ViewSettings, threads: int = 4, readin
         test=everything.span(count, len(source)) if source.test else None,
         similarity=similarity,
         warnings=tuple(warnings),
-    )
-
-
-def _import(source: Path) -> tuple[list[PosedImage], list[str]]:
-    if not source.is_dir():
-        raise RequestError(
-            f"{source}: no such folder",
-            hint="give the folder that holds transforms.json and its images",
-            code="source-missing",
-        )
-    if is_transforms(source):
-        return read_transforms(source)
-    raise RequestError(
-        f"{source}: no posed images found; looked for transforms.json and transforms_train.json",
-        hint="export views from Blender, or solve the cameras with nerfstudio or instant-ngp's scripts",
-        code="source-unknown",
     )
 
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from backend.contract import RequestError
+from backend.dataset.distortion import STRAIGHT, Distortion
 
 Split = Literal["train", "test", "val"]
 
 
 @dataclass(frozen=True)
 class Lens:
-    """A pinhole lens with OpenCV's distortion, in the pixels of an image of `size`.
+    """A lens in the pixels of an image of `size`: a pinhole's numbers, and how the real one departs from them.
 
     Attributes:
         focal: fx, fy in pixels, or None where `angle_x` (the horizontal field of view, radians) is given instead.
         centre: cx from the left and cy from the top edge in pixels, or None for the middle of the image.
         size: (width, height) in pixels which the numbers refer to, or None for the image's own.
-        distortion: k1, k2, p1, p2, k3 of OpenCV's model.
+        distortion: what is undone when the image is read.
     """
 
     focal: tuple[float, float] | None
@@ -31,7 +32,7 @@ class Lens:
     angle_y: float | None = None
     centre: tuple[float, float] | None = None
     size: tuple[int, int] | None = None
-    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    distortion: Distortion = STRAIGHT
 
     def fits(self, width: int, height: int) -> bool:
         """An image of this size has the aspect of the lens's, within one pixel of rounding."""
@@ -72,6 +73,23 @@ class PosedImage:
     camera_to_world: np.ndarray
     lens: Lens
     split: Split | None = None
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What one camera file says of all its images.
+
+    Attributes:
+        images: those that can be used.
+        warnings: sentences about what was missing, left over or doubtful.
+        points: [P, 3] float64 points of the object and its surroundings in the images' world, or None where the file has none.
+        from_source: [4, 4] float64 similarity that takes the file's own world into the images' world.
+    """
+
+    images: tuple[PosedImage, ...]
+    warnings: tuple[str, ...] = ()
+    points: np.ndarray | None = None
+    from_source: np.ndarray = field(default_factory=lambda: np.eye(4))
 
 
 def rigid_pose(matrix: object, where: str) -> np.ndarray:

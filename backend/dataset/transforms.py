@@ -14,15 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from backend.contract import RequestError
-from backend.dataset.image_file import IMAGE_SUFFIXES
+from backend.dataset.distortion import Distortion
+from backend.dataset.pairing import find_image, is_companion, mask_beside, pictures, refuse_orphan_masks
 from backend.dataset.posed import Lens, PosedImage, Split, listed, rigid_pose
 
 PINHOLE_MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
+FISHEYE_MODELS = ("OPENCV_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+
+
+def find_transforms(folder: Path) -> Path | None:
+    """The file this module reads, or None."""
+    names = ("transforms.json", "transforms_train.json")
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def is_transforms(folder: Path) -> bool:
     """The folder holds a file this module reads."""
-    return any((folder / name).is_file() for name in ("transforms.json", "transforms_train.json"))
+    return find_transforms(folder) is not None
 
 
 def read_transforms(folder: Path) -> tuple[list[PosedImage], list[str]]:
@@ -54,7 +62,7 @@ def _read_file(path: Path, split: Split | None) -> tuple[list[PosedImage], list[
             code="no-frames",
         )
     frames, warnings = _without_repeats(path, frames)
-    images = {_name(path, frame): _find_image(path.parent, frame["file_path"]) for frame in frames}
+    images = {_name(path, frame): find_image(path.parent, frame["file_path"]) for frame in frames}
     missing = [name for name, image in images.items() if image is None]
     if missing:
         raise RequestError(
@@ -132,19 +140,6 @@ def _without_repeats(path: Path, frames: list[dict[str, Any]]) -> tuple[list[dic
     return list(kept.values()), [f"{path.name} names images twice; used once: {listed(repeated)}"] if repeated else []
 
 
-def _find_image(folder: Path, file_path: str) -> Path | None:
-    """The file of a frame: as named, or with the extension the NeRF-synthetic sets leave out."""
-    named = folder / file_path.replace("\\", "/")
-    if named.suffix.lower() in IMAGE_SUFFIXES:
-        return named if named.is_file() else None
-    for suffix in IMAGE_SUFFIXES:
-        for spelling in (suffix, suffix.upper()):
-            candidate = named.with_name(named.name + spelling)
-            if candidate.is_file():
-                return candidate
-    return named if named.is_file() else None
-
-
 def _find_masks(
     path: Path, frames: Sequence[Mapping[str, Any]], images: Mapping[str, Path | None]
 ) -> tuple[dict[str, Path], list[str]]:
@@ -157,14 +152,14 @@ def _find_masks(
         assert image is not None
         stated = frame.get("mask_path")
         if isinstance(stated, str) and stated:
-            found = _find_image(path.parent, stated)
+            found = find_image(path.parent, stated)
             if found is None:
                 absent.append(stated)
         else:
-            found = _mask_beside(image, path.parent)
+            found = mask_beside(image, path.parent)
         if found is not None:
             masks[name] = found
-    _refuse_orphan_masks(images, path.parent)
+    refuse_orphan_masks(images, path.parent)
     if absent and masks:
         raise RequestError(
             f"{path}: masks it names are not there: {listed(absent)}",
@@ -178,42 +173,6 @@ def _find_masks(
     return masks, []
 
 
-def _mask_folders(image: Path, root: Path) -> list[Path]:
-    """Where an image's mask may be: masks/ in its own folder or beside that, but not outside the source."""
-    places = [image.parent] if image.parent == root else [image.parent, image.parent.parent]
-    return [place / "masks" for place in places]
-
-
-def _mask_beside(image: Path, root: Path) -> Path | None:
-    for folder in _mask_folders(image, root):
-        for stem in (image.stem, image.name):  # `name.png` or `name.jpg.png`, as COLMAP likes it
-            found = _find_image(folder, stem)
-            if found is not None and found != image:
-                return found
-    return None
-
-
-def _refuse_orphan_masks(images: Mapping[str, Path | None], root: Path) -> None:
-    """A mask whose image is nowhere is most often a misspelt pair."""
-    files = [image for image in images.values() if image is not None]
-    stems = {file.stem for folder in {image.parent for image in files} for file in _pictures(folder)}
-    folders = {folder for image in files for folder in _mask_folders(image, root)}
-    masks = [mask for folder in sorted(folders) for mask in _pictures(folder)]
-    orphans = [str(mask) for mask in masks if mask.stem not in stems and Path(mask.stem).stem not in stems]
-    if orphans:
-        raise RequestError(
-            f"masks without an image of the same name: {listed(orphans)}",
-            hint="name each mask like its image, or take these away",
-            code="mask-without-image",
-        )
-
-
-def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-
-
 def _unlisted_images(folder: Path, posed: Sequence[PosedImage]) -> list[str]:
     """Images in the frames' folders that no transforms file of the source names: solvers drop photographs they cannot place.
 
@@ -223,7 +182,7 @@ def _unlisted_images(folder: Path, posed: Sequence[PosedImage]) -> list[str]:
     for other in ("transforms_test.json", "transforms_val.json"):
         if (folder / other).is_file():
             frames = _read_json(folder / other).get("frames") or []
-            found = [_find_image(folder, _name(folder / other, frame)) for frame in frames]
+            found = [find_image(folder, _name(folder / other, frame)) for frame in frames]
             known |= {image.resolve() for image in found if image}
     folders = sorted({image.image.parent for image in posed if image.image.parent != folder})
     suffixes = {image.image.suffix for image in posed}
@@ -231,16 +190,10 @@ def _unlisted_images(folder: Path, posed: Sequence[PosedImage]) -> list[str]:
     extra = [
         file.name
         for place in folders
-        for file in _pictures(place)
-        if file.resolve() not in known and file.suffix in suffixes and not _is_companion(file.stem, stems)
+        for file in pictures(place)
+        if file.resolve() not in known and file.suffix in suffixes and not is_companion(file.stem, stems)
     ]
     return [f"images that no frame names are left out: {listed(extra)}"] if extra else []
-
-
-def _is_companion(stem: str, stems: set[str]) -> bool:
-    """The stem is another's with more words behind underscores."""
-    words = stem.split("_")
-    return any("_".join(words[:count]) in stems for count in range(1, len(words)))
 
 
 def _own_split(shared: Mapping[str, Any], frame: Mapping[str, Any], path: Path) -> Split | None:
@@ -262,10 +215,10 @@ def _own_split(shared: Mapping[str, Any], frame: Mapping[str, Any], path: Path) 
 
 def _lens(values: Mapping[str, Any], where: str) -> Lens:
     model = str(values.get("camera_model", "OPENCV")).upper()
-    if model not in PINHOLE_MODELS or values.get("is_fisheye"):
-        kind = "fisheye" if values.get("is_fisheye") else model
+    fisheye = bool(values.get("is_fisheye")) or model in FISHEYE_MODELS
+    if model not in (*PINHOLE_MODELS, *FISHEYE_MODELS):
         raise RequestError(
-            f"{where}: the camera model is {kind}; expected one of {', '.join(PINHOLE_MODELS)}",
+            f"{where}: the camera model is {model}; expected one of {', '.join((*PINHOLE_MODELS, *FISHEYE_MODELS))}",
             hint="undistort the images to a pinhole camera (in COLMAP: image_undistorter) and use its cameras",
             code="camera-model",
         )
@@ -280,12 +233,6 @@ def _lens(values: Mapping[str, Any], where: str) -> Lens:
             )
         return float(value)
 
-    if number("k4"):
-        raise RequestError(
-            f"{where}: the distortion has a k4, which is not supported",
-            hint="undistort the images first",
-            code="camera-model",
-        )
     fx, fy, width, height = number("fl_x"), number("fl_y"), number("w"), number("h")
     cx, cy, angle_x, angle_y = number("cx"), number("cy"), number("camera_angle_x"), number("camera_angle_y")
     fx, fy = fx or fy, fy or fx
@@ -298,12 +245,16 @@ def _lens(values: Mapping[str, Any], where: str) -> Lens:
             hint="give fl_x and fl_y in pixels with w and h, or camera_angle_x in radians",
             code="camera-invalid",
         )
-    k1, k2, p1, p2, k3 = (number(key) or 0.0 for key in ("k1", "k2", "p1", "p2", "k3"))
+    k1, k2, k3, k4, p1, p2 = (number(key) or 0.0 for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
     return Lens(
         focal=focal,
         angle_x=angle_x,
         angle_y=angle_y,
         centre=None if cx is None or cy is None else (cx, cy),
         size=None if width is None or height is None else (round(width), round(height)),
-        distortion=(k1, k2, p1, p2, k3),
+        distortion=Distortion(
+            projection="fisheye" if fisheye else "pinhole",
+            radial=(k1, k2, k3, k4),
+            tangential=(0.0, 0.0) if fisheye else (p1, p2),
+        ),
     )

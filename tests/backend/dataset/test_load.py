@@ -11,6 +11,7 @@ from PIL import Image
 from posed_scene import AXES, CENTRE, ellipsoid_mask, ring, write_png, write_scene
 
 from backend.contract import RequestError, ViewSettings
+from backend.dataset.distortion import Distortion
 from backend.dataset.load import load
 from backend.dataset.posed import Lens
 
@@ -185,7 +186,7 @@ def test_a_given_box_is_taken(tmp_path):
 def test_what_cannot_be_used_is_refused_by_name(tmp_path):
     refused(tmp_path / "nowhere", "source-missing", "nowhere: no such folder")
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "source-unknown", r"looked for transforms\.json and transforms_train\.json")
+    refused(tmp_path / "empty", "source-unknown", r"looked for transforms\.json .*poses_bounds\.npy")
     folder = write_scene(tmp_path / "missing")
     for index in range(7):
         (folder / f"images/{index:03d}.png").unlink()
@@ -219,8 +220,7 @@ def test_what_cannot_be_used_is_refused_by_name(tmp_path):
         (lambda c: c["frames"][2]["transform_matrix"][0].__setitem__(0, 7.0), "pose-invalid", r"002\.png: .*stretches"),
         (lambda c: c["frames"].__delitem__(slice(1, None)), "too-few-views", "1 view to fit"),
         (lambda c: c["frames"][1].update(file_path="images/000.png"), "frame-repeated", r"000\.png"),
-        (lambda c: c.update(camera_model="OPENCV_FISHEYE"), "camera-model", "OPENCV_FISHEYE"),
-        (lambda c: c.update(is_fisheye=True), "camera-model", "fisheye"),
+        (lambda c: c.update(camera_model="EQUIRECTANGULAR"), "camera-model", "EQUIRECTANGULAR; expected one of OPENCV"),
         (lambda c: (c.pop("fl_x"), c.pop("fl_y")), "camera-invalid", "no usable focal length"),
         (lambda c: c.update(fl_x="wide"), "camera-invalid", "fl_x is 'wide'"),
         (lambda c: c.update(w=64, h=64), "image-size", "64 x 48, its camera was solved for 64 x 64"),
@@ -270,10 +270,11 @@ def test_large_photographs_are_never_light_all_at_once(tmp_path):
     grey = ((x // 8 + y // 8) % 2 * 200).astype(np.uint8)
     Image.fromarray(np.repeat(grey[..., None], 3, axis=2)).save(tmp_path / "photo.jpg", quality=95)
     Image.fromarray(np.where(x < 3000, 255, 0).astype(np.uint8)).save(tmp_path / "mask.png", compress_level=1)
-    lens = Lens(focal=(5000.0, 5000.0), distortion=(1e-9, 0.0, 0.0, 0.0, 0.0))
+    lens = Lens(focal=(5000.0, 5000.0), distortion=Distortion(radial=(1e-9,)))
     program = (
         "import sys, pathlib, numpy as np\n"
         "from backend.dataset.frame import read_frame\n"
+        "from backend.dataset.distortion import Distortion\n"
         "from backend.dataset.posed import Lens, PosedImage\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         f"posed = PosedImage('photo', folder / 'photo.jpg', folder / 'mask.png', np.eye(4), {lens!r})\n"

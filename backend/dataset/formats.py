@@ -1,0 +1,74 @@
+"""The formats of posed images: which of them a folder holds, and their readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backend.contract import RequestError
+from backend.dataset.llff import find_llff, read_llff
+from backend.dataset.posed import Capture
+from backend.dataset.transforms import find_transforms, read_transforms
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of camera file.
+
+    Attributes:
+        name: whose it is.
+        files: what is looked for, in words.
+        find: folder -> the file that decides, or None.
+        read: folder -> what it says. Raises RequestError.
+    """
+
+    name: str
+    files: str
+    find: Callable[[Path], Path | None]
+    read: Callable[[Path], Capture]
+
+
+def _transforms(folder: Path) -> Capture:
+    posed, warnings = read_transforms(folder)
+    return Capture(tuple(posed), tuple(warnings))
+
+
+# the first that is found is read: files that name their images and say most about their lenses come first
+FORMATS = (
+    Format(
+        "instant-ngp, nerfstudio, NeRF-synthetic, Unrender",
+        "transforms.json or transforms_train.json",
+        find_transforms,
+        _transforms,
+    ),
+    Format("LLFF, NeRD", "poses_bounds.npy", find_llff, read_llff),
+)
+
+
+def read_capture(folder: Path) -> Capture:
+    """The posed images of a folder in the first of `FORMATS` that it holds; other camera files in it are warned of.
+
+    Raises RequestError: source-missing, source-unknown (it lists all formats), or what is wrong with the file.
+    """
+    if not folder.is_dir():
+        raise RequestError(
+            f"{folder}: no such folder",
+            hint="give the folder that holds the camera file and its images",
+            code="source-missing",
+        )
+    found = [(form, path) for form in FORMATS if (path := form.find(folder)) is not None]
+    if not found:
+        known = "; ".join(f"{form.files} ({form.name})" for form in FORMATS)
+        raise RequestError(
+            f"{folder}: no posed images found; looked for {known}",
+            hint="export views from Blender, or solve the cameras with COLMAP, Meshroom, Metashape, RealityCapture or nerfstudio",
+            code="source-unknown",
+        )
+    (form, path), *others = found
+    capture = form.read(folder)
+    if not others:
+        return capture
+    unread = ", ".join(str(other.relative_to(folder)) for _, other in others)
+    note = f"the cameras are taken from {path.relative_to(folder)}; also there and not read: {unread}"
+    return replace(capture, warnings=(*capture.warnings, note))
