@@ -4,7 +4,7 @@ import atexit
 from types import ModuleType
 
 from . import panels, preferences, properties, watch
-from .operators import cancel, environment, export_views, import_result, open_file, pause, presets, reconstruct
+from .operators import asset, cancel, environment, export_views, import_result, open_file, pause, presets, reconstruct
 
 MODULES = (
     preferences,
@@ -17,6 +17,7 @@ MODULES = (
     presets,
     open_file,
     import_result,
+    asset,
     panels,
     watch,
 )

@@ -10,6 +10,7 @@ import bpy
 from mathutils import Matrix
 
 from ...backend.contract import RequestError
+from . import marks
 
 SENSOR = 36.0  # mm across the image's width
 
@@ -18,7 +19,8 @@ SENSOR = 36.0  # mm across the image's width
 class StoredCamera:
     """One entry of a result's cameras.json, in pixels; `pose` is camera to world, in the scene's units."""
 
-    name: str
+    name: str  # without folder and suffix
+    view: str  # the whole of it, unlike any other of the result
     split: str
     width: int
     height: int
@@ -35,6 +37,7 @@ def read(path: Path) -> list[StoredCamera]:
         return [
             StoredCamera(
                 name=Path(entry["name"]).stem,
+                view=str(entry["name"]),
                 split=entry["split"],
                 width=int(entry["width"]),
                 height=int(entry["height"]),
@@ -50,16 +53,31 @@ def read(path: Path) -> list[StoredCamera]:
         raise RequestError(f"{path} cannot be read as cameras: {error!r}", code="result-unreadable") from error
 
 
-def build(stored: StoredCamera) -> bpy.types.Object:
-    """A new camera object. Set the render's size to the camera's and its pixel aspect to `pixel_aspect` to see what it saw."""
-    data = bpy.data.cameras.new(stored.name)
+def place(group: bpy.types.Collection, stored: list[StoredCamera]) -> None:
+    """Make `group` hold these cameras: those it has are moved, new ones are added, and those of views that are gone are removed."""
+    present = {thing[marks.VIEW]: thing for thing in group.objects if marks.VIEW in thing}
+    for one in stored:
+        thing = present.pop(one.view, None)
+        if thing is None:
+            thing = bpy.data.objects.new(one.name, bpy.data.cameras.new(one.name))
+            thing[marks.VIEW] = one.view
+            group.objects.link(thing)
+        adjust(thing, one)
+    for thing in present.values():
+        data = thing.data
+        bpy.data.objects.remove(thing)
+        if data.users == 0:
+            bpy.data.cameras.remove(data)
+
+
+def adjust(thing: bpy.types.Object, stored: StoredCamera) -> None:
+    """Give a camera the stored lens and pose. With the render's size and `pixel_aspect` it sees what the view saw."""
+    data = thing.data
     data.sensor_fit, data.sensor_width = "HORIZONTAL", SENSOR
     data.lens = stored.fx / stored.width * SENSOR
     data.shift_x = (stored.width / 2 - stored.cx) / stored.width
     data.shift_y = (stored.cy - stored.height / 2) / stored.width * stored.fx / stored.fy
-    thing = bpy.data.objects.new(stored.name, data)
     thing.matrix_world = stored.pose
-    return thing
 
 
 def pixel_aspect(stored: StoredCamera) -> tuple[float, float]:

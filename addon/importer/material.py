@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
-from ...backend.contract import RequestError
-
-
-def load_image(path: Path, color_space: str) -> bpy.types.Image:
-    """The file as a new image data-block in the given colour space, whatever tag the file carries. RequestError if it is none."""
-    image = bpy.data.images.load(str(path), check_existing=False)
-    if 0 in image.size:  # Blender loads anything, and shows pink for what it cannot read
-        raise RequestError(f"{path} cannot be read as an image", code="result-unreadable")
-    image.colorspace_settings.name = color_space
-    return image
+from . import marks
+from .images import title
 
 
 def node_tree(block: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
@@ -26,14 +16,15 @@ def node_tree(block: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree
     return block.node_tree
 
 
-def build(name: str, textures: dict[str, Path]) -> bpy.types.Material:
+def build(name: str, images: dict[str, bpy.types.Image]) -> bpy.types.Material:
     """A new material.
 
     Args:
-        textures: file by kind: base_color (sRGB), orm (green roughness, blue metallic) or roughness and metallic apart, normal
+        images: by kind: base_color (sRGB), orm (green roughness, blue metallic) or roughness and metallic apart, normal
             (tangent space, +Y). Kinds that are absent leave the shader's default.
     """
     material = bpy.data.materials.new(name)
+    marks.mark_part(material, "material")
     tree = node_tree(material)
     nodes, link = tree.nodes, tree.links.new
     output = nodes.new("ShaderNodeOutputMaterial")
@@ -41,28 +32,28 @@ def build(name: str, textures: dict[str, Path]) -> bpy.types.Material:
     shader = nodes.new("ShaderNodeBsdfPrincipled")
     link(shader.outputs["BSDF"], output.inputs["Surface"])
 
-    def texture(kind: str, color_space: str, row: int) -> bpy.types.NodeSocket:
+    def texture(kind: str, row: int) -> bpy.types.NodeSocket:
         node = nodes.new("ShaderNodeTexImage")
-        node.image = load_image(textures[kind], color_space)
+        node.image = images[kind]
         node.extension = "EXTEND"  # as the maps were fitted: beyond the picture's edge its last texel goes on
-        node.label, node.location = kind.replace("_", " ").title(), (-700, -300 * row)
+        node.label, node.location = title(kind), (-700, -300 * row)
         return node.outputs["Color"]
 
-    if "base_color" in textures:
-        link(texture("base_color", "sRGB", 0), shader.inputs["Base Color"])
-    if "orm" in textures:
+    if "base_color" in images:
+        link(texture("base_color", 0), shader.inputs["Base Color"])
+    if "orm" in images:
         split = nodes.new("ShaderNodeSeparateColor")
         split.location = (-300, -300)
-        link(texture("orm", "Non-Color", 1), split.inputs["Color"])
+        link(texture("orm", 1), split.inputs["Color"])
         link(split.outputs["Green"], shader.inputs["Roughness"])
         link(split.outputs["Blue"], shader.inputs["Metallic"])
     else:
         for row, kind in enumerate(("roughness", "metallic"), start=1):
-            if kind in textures:
-                link(texture(kind, "Non-Color", row), shader.inputs[kind.title()])
-    if "normal" in textures:
+            if kind in images:
+                link(texture(kind, row), shader.inputs[kind.title()])
+    if "normal" in images:
         bump = nodes.new("ShaderNodeNormalMap")
         bump.location, bump.uv_map = (-300, -900), "UVMap"
-        link(texture("normal", "Non-Color", 3), bump.inputs["Color"])
+        link(texture("normal", 3), bump.inputs["Color"])
         link(bump.outputs["Normal"], shader.inputs["Normal"])
     return material

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ...backend.contract import RequestError
+from . import images
 
 SHAPES = {"vertices": 3, "faces": 3, "uvs": 2, "uv_faces": 3}
 
@@ -35,6 +36,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
         found, limit = arrays[indices], len(arrays[target])
         if len(found) == 0 or found.min() < 0 or found.max() >= limit:
             raise RequestError(f"{path}: {indices} must be 0 to {limit - 1} and not empty", code="result-unreadable")
+    first, second, third = arrays["faces"].T
+    if ((first == second) | (second == third) | (third == first)).any():
+        raise RequestError(f"{path}: faces holds a triangle with two equal corners", code="result-unreadable")
     if len(arrays["uv_faces"]) != len(arrays["faces"]):
         raise RequestError(f"{path}: uv_faces and faces differ in length", code="result-unreadable")
     if not (np.isfinite(arrays["vertices"]).all() and np.isfinite(arrays["uvs"]).all()):
@@ -66,3 +70,14 @@ def build(name: str, arrays: dict[str, np.ndarray]) -> bpy.types.Mesh:
     if normals is not None:
         mesh.normals_split_custom_set(normals.reshape(-1, 3).tolist())
     return mesh
+
+
+def take_over(thing: bpy.types.Object, new: bpy.types.Mesh) -> None:
+    """Put `new` wherever the object's mesh is used, with its name, materials and custom properties; the old mesh is removed."""
+    old = thing.data
+    new.materials.clear()
+    for material in old.materials:
+        new.materials.append(material)
+    for key, value in old.items():
+        new[key] = value
+    images.take_over(bpy.data.meshes, old, new)

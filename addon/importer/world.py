@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
-from .material import load_image, node_tree
+from .material import node_tree
 
 
-def build(name: str, environment: Path) -> bpy.types.World:
+def build(name: str, environment: bpy.types.Image) -> bpy.types.World:
     """A new world lit by the equirectangular, linear image; its Mapping node is there to turn the light by hand."""
     world = bpy.data.worlds.new(name)
     tree = node_tree(world)
@@ -19,7 +17,7 @@ def build(name: str, environment: Path) -> bpy.types.World:
     mapping = nodes.new("ShaderNodeMapping")
     mapping.location = (-600, 0)
     texture = nodes.new("ShaderNodeTexEnvironment")
-    texture.image = load_image(environment, "Linear Rec.709")
+    texture.image = environment
     texture.location = (-400, 0)
     background = nodes.new("ShaderNodeBackground")
     background.location = (-100, 0)

@@ -1,24 +1,57 @@
-"""unrender.import_result: a result folder into the scene."""
+"""unrender.import_result and unrender.replace_result: a result folder into the scene."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
 import bpy
 
 from ...backend import contract
-from ..importer import scene
+from ..importer import marks, scene
+
+FOLDER = bpy.props.StringProperty(
+    name="Folder",
+    description="A result folder, or the job folder around it. Empty takes the scene's job folder",
+    subtype="DIR_PATH",
+    options={"SKIP_SAVE"},
+)
 
 
-class UNRENDER_OT_import_result(bpy.types.Operator):
+def folder_of(context: bpy.types.Context, directory: str) -> Path:
+    """The folder an operator was given, or the scene's job folder."""
+    return Path(bpy.path.abspath(directory)) if directory else context.scene.unrender.job_folder()
+
+
+def finished(folder: Path) -> bool:
+    """Whether a folder, or the job in it, has a result."""
+    return (folder / "result.json").is_file() or (contract.JobFolder(folder).result / "result.json").is_file()
+
+
+def told(operator: bpy.types.Operator, error: Exception) -> set[str]:
+    """Report a failure with its hint; nothing was done."""
+    operator.report({"ERROR"}, " ".join(filter(None, (str(error), getattr(error, "hint", "")))))
+    return {"CANCELLED"}
+
+
+class _Chooses:
+    """An operator on a result folder that asks for one in the file browser where the scene's job has none."""
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Blender calls this for a click."""
+        if finished(folder_of(context, self.directory)):
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+
+class UNRENDER_OT_import_result(_Chooses, bpy.types.Operator):
     """Add the finished asset: mesh, material, and the light it was found under"""
 
     bl_idname = "unrender.import_result"
     bl_label = "Import Result"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: bpy.props.StringProperty(
-        name="Folder", description="A result folder, or the job folder around it. Empty takes the scene's job folder", subtype="DIR_PATH",
-        options={"SKIP_SAVE"},
-    )  # fmt: skip
+    directory: FOLDER
     name: bpy.props.StringProperty(
         name="Name", description="Name of the new collection and its object", default="Unrendered"
     )
@@ -26,28 +59,75 @@ class UNRENDER_OT_import_result(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
         settings = context.scene.unrender
-        folder = Path(bpy.path.abspath(self.directory)) if self.directory else settings.job_folder()
         try:
-            result = contract.read_result(folder)  # complete, or raises with bpy.data untouched
-            collection = scene.add(context.scene, result, self.name, settings.import_world, settings.import_cameras)
+            result = scene.read(folder_of(context, self.directory))  # complete, or raises with bpy.data untouched
+            asset = scene.add(
+                context.scene,
+                result,
+                self.name,
+                with_world=settings.import_world,
+                with_cameras=settings.import_cameras,
+                packed=settings.pack_images,
+            )
         except (OSError, contract.UnrenderError) as error:
-            self.report({"ERROR"}, " ".join(filter(None, (str(error), getattr(error, "hint", "")))))
-            return {"CANCELLED"}
+            return told(self, error)
         for warning in result.warnings:
             self.report({"WARNING"}, warning)
         for thing in context.selected_objects:
             thing.select_set(False)
-        for thing in collection.objects:
-            thing.select_set(True)
-            context.view_layer.objects.active = thing
+        asset.select_set(True)
+        context.view_layer.objects.active = asset
         return {"FINISHED"}
 
 
+class UNRENDER_OT_replace_result(_Chooses, bpy.types.Operator):
+    """Give the asset imported before this result's mesh and textures. Its name, place, collections and materials stay"""
+
+    bl_idname = "unrender.replace_result"
+    bl_label = "Replace Previous"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: FOLDER
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Only where there is one to replace."""
+        reason = marks.hindrance(context)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Blender calls this."""
+        settings = context.scene.unrender
+        asset = marks.chosen(context)
+        try:
+            result = scene.read(folder_of(context, self.directory))
+            scene.replace(
+                context.scene,
+                asset,
+                result,
+                with_world=settings.import_world,
+                with_cameras=settings.import_cameras,
+                packed=settings.pack_images,
+            )
+        except (OSError, contract.UnrenderError) as error:
+            return told(self, error)
+        for warning in result.warnings:
+            self.report({"WARNING"}, warning)
+        return {"FINISHED"}
+
+
+CLASSES = (UNRENDER_OT_import_result, UNRENDER_OT_replace_result)
+
+
 def register() -> None:
-    """Add the operator."""
-    bpy.utils.register_class(UNRENDER_OT_import_result)
+    """Add the operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
 
 
 def unregister() -> None:
-    """Take it away."""
-    bpy.utils.unregister_class(UNRENDER_OT_import_result)
+    """Take them away."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

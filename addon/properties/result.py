@@ -12,3 +12,9 @@ class ResultSettings:
     import_cameras: bpy.props.BoolProperty(
         name="Cameras", description="Add the cameras the views were taken with", default=False
     )
+    pack_images: bpy.props.BoolProperty(
+        name="Pack Images",
+        description="Keep the images in the .blend. Otherwise they are read from the result folder, which the next reconstruction there "
+        "writes anew",
+        default=False,
+    )

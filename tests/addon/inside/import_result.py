@@ -122,7 +122,7 @@ for name, spoil in {
     spoil(folder)
     scene.unrender.import_cameras = True
     said = refusal(bpy.ops.unrender.import_result, directory=str(folder))
-    refusals[name] = [said, counts() == blank, scene.world == old_world, old_world.use_fake_user]
+    refusals[name] = [said, counts() == blank, scene.world == old_world, "unrender_previous_world" in scene]
 
 bpy.ops.unrender.import_result(directory=str(FOLDER / "job"), name="Thing")  # the job folder around the result does too
 thing = bpy.context.view_layer.objects.active
@@ -165,7 +165,7 @@ answer(
     normals=float(np.abs(normals.reshape(2, 3, 3) - arrays["corner_normals"]).max()),
     camera=max(abs(getattr(back, key) - shot[key]) for key in ("width", "height", "fx", "fy", "cx", "cy")),
     pose=max(abs(a - b) for one, other in zip(imported.matrix_world, pose) for a, b in zip(one, other)),
-    world=[scene.world.name, old_world.use_fake_user],
+    world=[scene.world.name, old_world.users],
     spaces=sorted(
         image.colorspace_settings.name for image in bpy.data.images if image.source == "FILE" and image.users
     ),

@@ -1,0 +1,143 @@
+"""What can be done with an imported asset: its cameras, its levels of detail, its entry in the asset browser, and the world it took the place of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ...backend import contract
+from ..importer import catalogue, levels, marks, scene
+from ..importer.transaction import all_or_nothing
+from .import_result import told
+
+
+class _OnAsset:
+    """An operator on the asset that is active, or the scene's only one."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Only where there is one."""
+        reason = marks.hindrance(context)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+
+class UNRENDER_OT_import_cameras(_OnAsset, bpy.types.Operator):
+    """Add the cameras that the asset's views were taken with, in a collection of their own"""
+
+    bl_idname = "unrender.import_cameras"
+    bl_label = "Import Cameras"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Blender calls this."""
+        asset = marks.chosen(context)
+        try:
+            count = scene.add_cameras(context.scene, asset, scene.read(Path(asset[marks.FOLDER])))
+        except (OSError, contract.UnrenderError) as error:
+            return told(self, error)
+        self.report({"INFO"}, f"{count} cameras")
+        return {"FINISHED"}
+
+
+class UNRENDER_OT_make_levels(_OnAsset, bpy.types.Operator):
+    """Add copies of the asset with half, a quarter and a tenth of its triangles, hidden and with the asset's normals"""
+
+    bl_idname = "unrender.make_levels"
+    bl_label = "Make LODs"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Blender calls this."""
+        asset = marks.chosen(context)
+        try:
+            with all_or_nothing(context.scene):
+                levels.place(context.scene, asset, levels.meshes(asset.data, levels.RATIOS))
+        except (OSError, contract.UnrenderError) as error:
+            return told(self, error)
+        return {"FINISHED"}
+
+
+class UNRENDER_OT_mark_asset(_OnAsset, bpy.types.Operator):
+    """Show the asset in the asset browser, with a picture and what is known of it"""
+
+    bl_idname = "unrender.mark_asset"
+    bl_label = "Mark as Asset"
+
+    author: bpy.props.StringProperty(name="Author", description="Who is named as the asset's author")
+    description: bpy.props.StringProperty(
+        name="Description",
+        description="What the asset browser says of it. Empty takes the figures of the reconstruction",
+        options={"SKIP_SAVE"},
+    )
+    tags: bpy.props.StringProperty(
+        name="Tags", description="Words to find it by, with commas between them; Unrender is always one"
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Blender calls this for a click: asks for the words first."""
+        self.description = self.description or self.figures(marks.chosen(context))
+        return context.window_manager.invoke_props_dialog(self)
+
+    @staticmethod
+    def figures(asset: bpy.types.Object) -> str:
+        """What the asset's result says of it; a result that is gone costs the figures alone."""
+        try:
+            result = scene.read(Path(asset[marks.FOLDER]))
+        except (OSError, contract.UnrenderError):
+            result = None
+        return catalogue.description(result, len(asset.data.polygons))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Blender calls this."""
+        asset = marks.chosen(context)
+        tags = [tag.strip() for tag in self.tags.split(",") if tag.strip()]
+        try:
+            catalogue.mark(asset, self.author, self.description or self.figures(asset), tags)
+            catalogue.draw_preview(context, asset)
+        except (OSError, RuntimeError, contract.UnrenderError) as error:
+            self.report({"WARNING"}, f"The asset is marked, but has no picture: {error}")
+        return {"FINISHED"}
+
+
+class UNRENDER_OT_restore_world(bpy.types.Operator):
+    """Give the scene the world it had before the import; the asset's light is kept and can be chosen again"""
+
+    bl_idname = "unrender.restore_world"
+    bl_label = "Restore World"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Only where an import took a world's place."""
+        if context.scene.get(marks.PREVIOUS) is None:
+            cls.poll_message_set("No import has taken the place of a world in this scene")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Blender calls this."""
+        scene.restore_world(context.scene)
+        return {"FINISHED"}
+
+
+CLASSES = (
+    UNRENDER_OT_import_cameras,
+    UNRENDER_OT_make_levels,
+    UNRENDER_OT_mark_asset,
+    UNRENDER_OT_restore_world,
+)
+
+
+def register() -> None:
+    """Add the operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Take them away."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
