@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from ..backend import contract
 
@@ -157,9 +157,13 @@ class Job:
     def cancel(self, patience: float = CANCEL_SECONDS) -> None:
         """Ask the backend to stop after the step it is in, and kill it with all it started after `patience` seconds."""
         self._cancel_asked = True
+        if sys.platform == "win32":
+            interrupt = signal.CTRL_BREAK_EVENT
+        else:
+            interrupt = signal.SIGINT
         if self.process.poll() is None:
             with contextlib.suppress(OSError):  # it ended in this very moment
-                self.process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
+                self.process.send_signal(interrupt)
             threading.Thread(target=self._kill_late, args=(patience,), daemon=True, name="unrender-cancel").start()
 
     def pause(self) -> None:
@@ -265,7 +269,7 @@ def _is_the_same(status: contract.Status) -> bool:
     return fields[0] != "Z" and began < status.updated + 2.0
 
 
-def _own_group() -> dict[str, object]:
+def _own_group() -> dict[str, Any]:
     """A group of its own, so that an interrupt meant for Blender does not reach the backend, nor the other way round."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 
@@ -81,9 +81,12 @@ class UNRENDER_AP_preferences(bpy.types.AddonPreferences):
             row.operator("unrender.cancel_environment", icon="CANCEL")
             row.operator("unrender.open_environment_log", icon="TEXT")
             return
-        icon = {"ready": "CHECKMARK", "broken": "ERROR"}.get(now.state, "INFO")
-        for index, line in enumerate(wrapped(now.reason)):
-            column.label(text=line, icon=icon if index == 0 else "BLANK1")
+        icon: Literal["CHECKMARK", "ERROR", "INFO", "BLANK1"] = "INFO"
+        if now.state in ("ready", "broken"):
+            icon = "CHECKMARK" if now.state == "ready" else "ERROR"
+        for line in wrapped(now.reason):
+            column.label(text=line, icon=icon)
+            icon = "BLANK1"
         for line in now.details:
             column.label(text=line, icon="BLANK1")
         if now.managed and now.bytes:

@@ -2,10 +2,11 @@
 
     python3 scripts/environments.py              make what is missing of both, and say where they are
     python3 scripts/environments.py backend      only the one with torch, the tests' tools included
-    python3 scripts/environments.py blender      only the one with Blender as a Python module
+    python3 scripts/environments.py blender      only those with Blender as a Python module: the versions that UNRENDER_BPY names
 
-Variables: UNRENDER_ENVIRONMENTS, their folder (default ~/.cache/unrender/environments); UNRENDER_BPY, another version of bpy, such as
-4.2.23 or 5.0.1; UNRENDER_TORCH_INDEX, the address of a package index that has the build of torch you want.
+Variables: UNRENDER_ENVIRONMENTS, their folder (default ~/.cache/unrender/environments); UNRENDER_BPY, versions of Blender, such as
+"4.2 5.0" or 4.5.14 (default: the oldest and the newest that requirements/ has); UNRENDER_TORCH_INDEX, the address of a package index
+that has the build of torch you want.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class SetupError(Exception):
     """An environment cannot be made; the message says why and what to do."""
 
 
+class PythonMissingError(SetupError):
+    """No Python of the version that is needed was found."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What one environment holds.
@@ -48,6 +53,7 @@ class Recipe:
         says: what it is and how large, for the person who waits.
         proof: command line of its interpreter, run in the repository, that fails when something is missing.
         extra: further options of pip.
+        python: the version of Python it needs.
     """
 
     name: str
@@ -55,6 +61,7 @@ class Recipe:
     says: str
     proof: tuple[str, ...]
     extra: tuple[str, ...] = ()
+    python: str = "3.11"
 
 
 def backend_python(torch_index: str = "") -> Path:
@@ -67,13 +74,53 @@ def backend_python(torch_index: str = "") -> Path:
     return _python(Recipe("backend", text, says, ("-m", "backend", "warm-up", "--device", "cpu"), extra))
 
 
-def blender_python() -> Path:
-    """The interpreter that has Blender as a module; made when it is not there."""
-    text = (REQUIREMENTS / "blender.txt").read_text(encoding="utf-8")
-    if version := os.environ.get("UNRENDER_BPY", ""):
+def blender_versions() -> tuple[str, ...]:
+    """The versions of Blender to work with: UNRENDER_BPY's, else the oldest and the newest; the first is the demo's."""
+    chosen = os.environ.get("UNRENDER_BPY", "").replace(",", " ").split()
+    known = all_blender_versions()
+    return tuple(chosen) or (known[0], known[-1])
+
+
+def all_blender_versions() -> tuple[str, ...]:
+    """What requirements/ has lists for, oldest first."""
+    return tuple(path.stem.partition("-")[2] for path in sorted(REQUIREMENTS.glob("blender-*.txt")))
+
+
+def blender_python(version: str = "") -> Path:
+    """The interpreter that has Blender as a module; made when it is not there.
+
+    Args:
+        version: such as 4.2, or 4.2.20 for another release of it; empty takes the first of `blender_versions`.
+
+    Raises:
+        SetupError: there is no list of packages for it, no Python of the version it needs, or it could not be installed.
+    """
+    version = version or blender_versions()[0]
+    series = _series(version)
+    text = _list_of(version)
+    if version != series:
         text = re.sub(r"(?m)^bpy==.*$", f"bpy=={version}", text)
     proof = ("-c", "import bpy; print(bpy.app.version_string)")
-    return _python(Recipe("blender", text, "Blender as a Python module, bpy (1.0 GB)", proof))
+    says = f"Blender {version} as a Python module, bpy (1.0 GB)"
+    return _python(Recipe(f"blender-{series}", text, says, proof, python=python_of(version)))
+
+
+def python_of(version: str) -> str:
+    """The version of Python that a version of Blender needs, such as 3.11; SetupError where there is no list of packages for it."""
+    needs = re.search(r"Needs Python (3\.\d+)", _list_of(version))
+    assert needs is not None, f"the list of Blender {version} does not say which Python it needs"
+    return needs[1]
+
+
+def _series(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _list_of(version: str) -> str:
+    path = REQUIREMENTS / f"blender-{_series(version)}.txt"
+    if not path.is_file():
+        raise SetupError(f"Blender {version} is not known; there are {', '.join(all_blender_versions())}")
+    return path.read_text(encoding="utf-8")
 
 
 def node_modules() -> Path | None:
@@ -110,24 +157,24 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
 
 
-def find_python() -> Path:
-    """A Python 3.11 that can make virtual environments: this one, the PATH's, or pyenv's; SetupError when there is none."""
-    candidates = [sys.executable, shutil.which("python3.11") or "", shutil.which("python3") or ""]
-    candidates += [str(path) for path in sorted(Path.home().glob(".pyenv/versions/3.11*/bin/python3.11"), reverse=True)]
+def find_python(version: str = "3.11") -> Path:
+    """A Python of this version that can make virtual environments: this one, the PATH's, or pyenv's; or PythonMissingError."""
+    candidates = [sys.executable, shutil.which(f"python{version}") or "", shutil.which("python3") or ""]
+    found = Path.home().glob(f".pyenv/versions/{version}*/bin/python{version}")
+    candidates += [str(path) for path in sorted(found, reverse=True)]
     without_venv = ""
     for candidate in filter(None, candidates):
-        version = _ask(candidate, "import sys; print(*sys.version_info[:2])")
-        if version == "3 11":
+        if _ask(candidate, "import sys; print(*sys.version_info[:2], sep='.')") == version:
             if _ask(candidate, "import venv, ensurepip; print(1)") == "1":
                 return Path(_ask(candidate, "import os, sys; print(os.path.realpath(sys._base_executable))"))
             without_venv = candidate
     if without_venv:
-        raise SetupError(
-            f"{without_venv} cannot make virtual environments.\nOn Debian or Ubuntu: apt-get install python3.11-venv"
+        raise PythonMissingError(
+            f"{without_venv} cannot make virtual environments.\nOn Debian or Ubuntu: apt-get install python{version}-venv"
         )
-    raise SetupError(
-        f"No Python 3.11 was found; this is {sys.version.split()[0]}, and Blender's module bpy needs 3.11.\n"
-        "Debian 12 has it: apt-get install python3 python3-venv. Elsewhere: pyenv install 3.11, or your system's package python3.11."
+    raise PythonMissingError(
+        f"No Python {version} was found; this is {sys.version.split()[0]}.\nDebian 12 has 3.11, Debian 13 has 3.13: "
+        f"apt-get install python3 python3-venv. Elsewhere: pyenv install {version}, or your system's package python{version}."
     )
 
 
@@ -142,7 +189,7 @@ def _ask(python: str, code: str) -> str:
 
 
 def _python(recipe: Recipe) -> Path:
-    base = find_python()
+    base = find_python(recipe.python)
     key = recipe.requirements + " ".join(recipe.extra) + _ask(str(base), "import sys; print(sys.version, sys.prefix)")
     folder = home() / f"{recipe.name}-{_digest(key)}"
     python = folder / "bin" / "python"
@@ -237,7 +284,7 @@ def main() -> int:
     options = parser.parse_args()
     makers = {
         "backend": lambda: backend_python(options.torch_index),
-        "blender": blender_python,
+        "blender": lambda: ", ".join(str(blender_python(version)) for version in blender_versions()),
         "node": node_modules,
     }
     names = options.names or list(makers)

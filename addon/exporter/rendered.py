@@ -81,7 +81,8 @@ def rig_views(
     try:
         data.lens, data.sensor_width, data.sensor_fit = RIG_LENS, 36.0, "AUTO"
         longest = max(size)
-        tangents = tuple(0.5 * data.sensor_width / data.lens * side / longest for side in size)
+        half = 0.5 * data.sensor_width / data.lens / longest
+        tangents = (half * size[0], half * size[1])
         poses = rig.poses(points, count, held_out, tangents, fill, RIG_LOWEST)
         extent = float(np.linalg.norm(np.ptp(points, axis=0)))
         reach = float(np.linalg.norm(poses[:, :3, 3] - points.mean(axis=0), axis=-1).max())

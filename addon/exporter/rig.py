@@ -26,9 +26,9 @@ def outline_points(objects: Iterable[bpy.types.Object], depsgraph: bpy.types.Dep
             continue
         shown, matrix = instance.object, np.array(instance.matrix_world)
         if shown.type == "MESH" and len(shown.data.vertices):
-            local = np.empty(len(shown.data.vertices) * 3, np.float32)
-            shown.data.vertices.foreach_get("co", local)
-            local = local.reshape(-1, 3).astype(np.float64)
+            flat = np.empty(len(shown.data.vertices) * 3, np.float32)
+            shown.data.vertices.foreach_get("co", flat)
+            local = flat.reshape(-1, 3).astype(np.float64)
         elif shown.type in {"CURVE", "SURFACE", "META", "FONT", "MESH", "VOLUME", "CURVES", "POINTCLOUD"}:
             local = np.array([corner[:] for corner in shown.bound_box], np.float64)
         else:

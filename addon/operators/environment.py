@@ -16,8 +16,8 @@ from ..installer.task import Task
 _LOOK_SECONDS = 0.1
 
 
-class _Work:
-    """What the operators that begin work share."""
+class _Work(bpy.types.Operator):
+    """What the operators that begin work share; it is not registered itself."""
 
     wait: bpy.props.BoolProperty(
         name="Wait",
@@ -42,6 +42,10 @@ class _Work:
         environment_work.follow(task)
         blocking = self.wait if self.properties.is_property_set("wait") else bpy.app.background
         return self.follow_to_end(task) if blocking else {"FINISHED"}
+
+    def begin(self, context: bpy.types.Context) -> Task:
+        """Start the work; each operator has its own."""
+        raise NotImplementedError
 
     def follow_to_end(self, task: Task) -> set[str]:
         """Block, telling each new stage on standard output."""
@@ -70,7 +74,7 @@ class _Work:
         return {"CANCELLED"}
 
 
-class UNRENDER_OT_make_environment(_Work, bpy.types.Operator):
+class UNRENDER_OT_make_environment(_Work):
     """Make the environment that the backend runs in, with the packages for this computer. Blender's own Python is left alone"""
 
     bl_idname = "unrender.make_environment"
@@ -94,7 +98,7 @@ class UNRENDER_OT_make_environment(_Work, bpy.types.Operator):
         return Making(preferences.wish(stored), preferences.place(stored), preferences.LOCK, preferences.ROOT_FOLDER)
 
 
-class UNRENDER_OT_check_backend(_Work, bpy.types.Operator):
+class UNRENDER_OT_check_backend(_Work):
     """Ask the backend's Python whether it has all it needs"""
 
     bl_idname = "unrender.check_backend"
@@ -105,7 +109,7 @@ class UNRENDER_OT_check_backend(_Work, bpy.types.Operator):
         return Checking(preferences.backend_python(context), preferences.ROOT_FOLDER)
 
 
-class UNRENDER_OT_remove_environment(_Work, bpy.types.Operator):
+class UNRENDER_OT_remove_environment(_Work):
     """Delete the backend's environment, its downloads and its log. It can be made again"""
 
     bl_idname = "unrender.remove_environment"

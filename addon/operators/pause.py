@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ...backend import contract
-from .. import job, preferences, watch
+from .. import job, preferences, runs, watch
 from . import reconstruct
 
 
@@ -21,14 +21,17 @@ class UNRENDER_OT_pause(bpy.types.Operator):
         if not watch.running():
             cls.poll_message_set("No reconstruction is running")
             return False
-        if watch.current().job.paused:
+        watched = watch.current()
+        if watched is not None and watched.job.paused:
             cls.poll_message_set("It pauses as soon as its step is done")
             return False
         return True
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
-        watch.current().job.pause()
+        watched = watch.current()
+        if watched is not None:
+            watched.job.pause()
         return {"FINISHED"}
 
 
@@ -57,7 +60,7 @@ class UNRENDER_OT_resume(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
-        return reconstruct.carry_out(self, lambda: reconstruct.resume(context))
+        return reconstruct.carry_out(self, lambda: runs.resume(context))
 
 
 class UNRENDER_OT_follow(bpy.types.Operator):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import bpy
 
 
-class Panel:
-    """What all panels of the sidebar share."""
+class Panel(bpy.types.Panel):
+    """What all panels of the sidebar share; it is not registered itself."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"

@@ -9,7 +9,7 @@ from ..operators import export_views
 from .base import Panel
 
 
-class UNRENDER_PT_export(Panel, bpy.types.Panel):
+class UNRENDER_PT_export(Panel):
     """Views out of the scene."""
 
     bl_idname = "UNRENDER_PT_export"

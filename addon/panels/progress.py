@@ -24,7 +24,7 @@ _STANDINGS = {
 }
 
 
-class UNRENDER_PT_progress(Panel, bpy.types.Panel):
+class UNRENDER_PT_progress(Panel):
     """The job of this Blender, or of this job folder."""
 
     bl_idname = "UNRENDER_PT_progress"

@@ -22,7 +22,7 @@ class UNRENDER_PT_presets(PresetPanel, bpy.types.Panel):
     preset_add_operator = UNRENDER_OT_add_preset.bl_idname
 
 
-class UNRENDER_PT_reconstruct(Panel, bpy.types.Panel):
+class UNRENDER_PT_reconstruct(Panel):
     """What is asked of the backend."""
 
     bl_idname = "UNRENDER_PT_reconstruct"
@@ -55,7 +55,7 @@ class UNRENDER_PT_reconstruct(Panel, bpy.types.Panel):
             below.operator(UNRENDER_OT_reconstruct.bl_idname, icon="PLAY").restart = False
 
 
-class UNRENDER_PT_advanced(Panel, bpy.types.Panel):
+class UNRENDER_PT_advanced(Panel):
     """Single points of the preset."""
 
     bl_idname = "UNRENDER_PT_advanced"

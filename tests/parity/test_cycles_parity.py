@@ -33,6 +33,8 @@ CASES = [
     for relief in (False, True)
 ]
 
+pytestmark = pytest.mark.blender
+
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:

@@ -89,9 +89,9 @@ def lint(cls, context, functions=("draw_header", "draw_header_preset", "draw")):
     layout = RecordingLayout()
     if "poll" in dir(cls) and not cls.poll(context):
         return layout
-    bases = tuple(base for base in cls.__mro__[1:] if not issubclass(base, bpy.types.bpy_struct) and base is not object)
-    own = {name: vars(cls)[name] for name in vars(cls) if not name.startswith("__") and name != "bl_rna"}
-    stand_in = type(f"{cls.__name__}StandIn", bases, own)()
+    ours = [base for base in cls.__mro__ if base is not object and not base.__module__.startswith("bpy")]
+    own = {name: value for base in reversed(ours) for name, value in vars(base).items() if not name.startswith("__")}
+    stand_in = type(f"{cls.__name__}StandIn", (), {name: own[name] for name in own if name != "bl_rna"})()
     stand_in.layout = layout
     for name in functions:
         if callable(getattr(stand_in, name, None)):

@@ -55,15 +55,16 @@ def grid(step, side):
 
 def look():
     for _ in range(3):  # one asks for the mesh, one shows it, one shows the picture
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.thread_time()
         watch.tick()
-        times.append(time.perf_counter() - began)
+        times.append(time.thread_time() - worked)
+        walls.append(time.perf_counter() - began)
         watch._Holder.reader.wait()
     thing = bpy.data.objects.get(live.NAME)
     return [len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.images), len(thing.data.polygons) if thing else 0]
 
 
-times = []
+times, walls = [], []
 before = counts()
 stand = Stand()
 watch.follow(stand)
@@ -105,4 +106,14 @@ stand.said = [grid(8, 12)]
 look()
 stand.state = "cancelled"
 seen["ended"] = look()
-answer(seen=seen, tiles=tiles, maps=maps, icon=icon, worst_ms=worst * 1000, before=before, after=counts(), saved=saved)
+answer(
+    seen=seen,
+    tiles=tiles,
+    maps=maps,
+    icon=icon,
+    worst_ms=worst * 1000,
+    worst_wall_ms=max(walls) * 1000,
+    before=before,
+    after=counts(),
+    saved=saved,
+)
