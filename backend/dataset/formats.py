@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend.contract import RequestError
+from backend.dataset.colmap import find_colmap, read_colmap
 from backend.dataset.llff import find_llff, read_llff
 from backend.dataset.posed import Capture
 from backend.dataset.transforms import find_transforms, read_transforms
@@ -42,6 +43,7 @@ FORMATS = (
         find_transforms,
         _transforms,
     ),
+    Format("COLMAP", "sparse/0/ with cameras, images and points3D (.bin or .txt)", find_colmap, read_colmap),
     Format("LLFF, NeRD", "poses_bounds.npy", find_llff, read_llff),
 )
 

@@ -121,6 +121,12 @@ def rigid_pose(matrix: object, where: str) -> np.ndarray:
     return pose
 
 
+def pose_of_opencv(camera_to_world: np.ndarray, position: np.ndarray, where: str) -> np.ndarray:
+    """[4, 4] camera-to-world of a camera given in OpenCV's axes (x right, y down, z forward): a [3, 3] turn and a position [3]."""
+    axes = np.asarray(camera_to_world, dtype=np.float64) * np.array([1.0, -1.0, -1.0])
+    return rigid_pose(np.column_stack([axes, position]), where)
+
+
 def listed(names: Sequence[str]) -> str:
     """The first five names, and how many more there are."""
     shown = ", ".join(names[:5])
