@@ -9,7 +9,12 @@ from pathlib import Path
 from backend.contract import RequestError
 from backend.dataset.colmap import find_colmap, read_colmap
 from backend.dataset.llff import find_llff, read_llff
+from backend.dataset.meshroom import find_meshroom, read_meshroom
+from backend.dataset.metashape import find_metashape, read_metashape
+from backend.dataset.middlebury import find_middlebury, read_middlebury
+from backend.dataset.neus import find_neus, read_neus
 from backend.dataset.posed import Capture
+from backend.dataset.reality_capture import find_reality_capture, read_reality_capture
 from backend.dataset.transforms import find_transforms, read_transforms
 
 
@@ -43,8 +48,18 @@ FORMATS = (
         find_transforms,
         _transforms,
     ),
+    Format("Meshroom", "cameras.sfm or sfm.json", find_meshroom, read_meshroom),
+    Format("Metashape", "an .xml of cameras", find_metashape, read_metashape),
+    Format(
+        "RealityCapture, RealityScan",
+        "a .csv of internal and external camera parameters, or .xmp files beside the images",
+        find_reality_capture,
+        read_reality_capture,
+    ),
+    Format("NeuS, IDR", "cameras_sphere.npz or cameras.npz", find_neus, read_neus),
     Format("COLMAP", "sparse/0/ with cameras, images and points3D (.bin or .txt)", find_colmap, read_colmap),
     Format("LLFF, NeRD", "poses_bounds.npy", find_llff, read_llff),
+    Format("Middlebury", "*_par.txt", find_middlebury, read_middlebury),
 )
 
 

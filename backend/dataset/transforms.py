@@ -6,7 +6,6 @@ poses pass through unchanged.
 
 from __future__ import annotations
 
-import json
 import math
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from backend.contract import RequestError
 from backend.dataset.distortion import Distortion
+from backend.dataset.json_file import read_json
 from backend.dataset.pairing import find_image, is_companion, mask_beside, pictures, refuse_orphan_masks
 from backend.dataset.posed import Lens, PosedImage, Split, listed, rigid_pose
 
@@ -53,7 +53,7 @@ def read_transforms(folder: Path) -> tuple[list[PosedImage], list[str]]:
 
 
 def _read_file(path: Path, split: Split | None) -> tuple[list[PosedImage], list[str]]:
-    shared = _read_json(path)
+    shared = read_json(path)
     frames = shared.get("frames")
     if not isinstance(frames, list) or not frames or not all(isinstance(frame, dict) for frame in frames):
         raise RequestError(
@@ -87,24 +87,6 @@ def _read_file(path: Path, split: Split | None) -> tuple[list[PosedImage], list[
             )
         )
     return posed, warnings + mask_warnings
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RequestError(
-            f"{path}: {error.strerror}", hint="check the file and its permissions", code="source-unreadable"
-        ) from None
-    except ValueError as error:
-        raise RequestError(
-            f"{path}: not valid JSON ({error})", hint="export the cameras again", code="source-unreadable"
-        ) from None
-    if not isinstance(content, dict):
-        raise RequestError(
-            f"{path}: expected an object with 'frames'", hint="export the cameras again", code="no-frames"
-        )
-    return content
 
 
 def _name(path: Path, frame: Mapping[str, Any]) -> str:
@@ -181,7 +163,7 @@ def _unlisted_images(folder: Path, posed: Sequence[PosedImage]) -> list[str]:
     known = {image.image.resolve() for image in posed} | {image.mask.resolve() for image in posed if image.mask}
     for other in ("transforms_test.json", "transforms_val.json"):
         if (folder / other).is_file():
-            frames = _read_json(folder / other).get("frames") or []
+            frames = read_json(folder / other).get("frames") or []
             found = [find_image(folder, _name(folder / other, frame)) for frame in frames]
             known |= {image.resolve() for image in found if image}
     folders = sorted({image.image.parent for image in posed if image.image.parent != folder})
