@@ -3,7 +3,7 @@
 import atexit
 from types import ModuleType
 
-from . import panels, preferences, properties, watch
+from . import command_line, panels, preferences, properties, watch
 from .operators import asset, cancel, environment, export_views, import_result, open_file, pause, presets, reconstruct
 
 MODULES = (
@@ -19,6 +19,7 @@ MODULES = (
     import_result,
     asset,
     panels,
+    command_line,
     watch,
 )
 _registered: list[ModuleType] = []

@@ -20,8 +20,8 @@ FOLDERS = ("addon", "backend")
 SINGLE_FILES = ("blender_manifest.toml", "LICENSE.txt", "requirements/backend.txt")
 ENTRY = '''\
 """Unrender: posed views in, a Blender asset out. SPDX-License-Identifier: GPL-3.0-or-later."""
-from .addon import register, unregister
-__all__ = ("register", "unregister")
+from .addon import api, register, unregister
+__all__ = ("api", "register", "unregister")
 '''
 SUFFIXES = {
     ".py",
