@@ -2,7 +2,7 @@
 
 Lengths of the lens are in millimetres of a 36 mm wide frame (CSV), or its focal length so and its principal point as a part of the longer
 side (XMP): f / 36 times the longer side is in pixels; the principal point counts from the middle of the image. The world has Z up. CSV:
-heading, pitch and roll in degrees, of a camera that looks straight down, north on top, at 0, 0, 0: Rz(-heading) Rx(pitch) Ry(roll). XMP: the
+heading, pitch and roll in degrees, at 0, 0, 0 of a camera that looks down, north on top: Rz(-heading) Rx(pitch) Ry(roll). XMP: the
 world-to-camera rotation by rows in OpenCV's axes, and the position.
 """
 
