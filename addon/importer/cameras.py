@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class StoredCamera:
 def read(path: Path) -> list[StoredCamera]:
     """All cameras of a cameras.json; RequestError where it cannot be used."""
     try:
-        return [
+        cameras = [
             StoredCamera(
                 name=Path(entry["name"]).stem,
                 view=str(entry["name"]),
@@ -51,6 +52,19 @@ def read(path: Path) -> list[StoredCamera]:
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{path} cannot be read as cameras: {error!r}", code="result-unreadable") from error
+    for one in cameras:
+        numbers = (one.fx, one.fy, one.cx, one.cy, *(value for row in one.pose for value in row))
+        if (
+            min(one.width, one.height, one.fx, one.fy) <= 0
+            or not all(map(math.isfinite, numbers))
+            or len(one.pose) != 4
+        ):
+            raise RequestError(
+                f"{path}: camera {one.view!r} has width {one.width}, height {one.height}, fx {one.fx:g}, fy {one.fy:g} and the pose "
+                f"{[list(row) for row in one.pose]}; expected sizes above zero and 4 x 4 finite numbers",
+                code="result-unreadable",
+            )
+    return cameras
 
 
 def place(group: bpy.types.Collection, stored: list[StoredCamera]) -> None:

@@ -27,9 +27,7 @@ def load(path: Path, name: str, kind: str, packed: bool) -> bpy.types.Image:
     """
     image = bpy.data.images.load(str(path), check_existing=False)
     if 0 in image.size:  # Blender loads anything, and shows pink for what it cannot read
-        raise RequestError(
-            f"{path} cannot be read as an image", hint="Reconstruct again.", code="result-unreadable"
-        )
+        raise RequestError(f"{path} cannot be read as an image", code="result-unreadable")
     if packed:
         image.pack()
     elif bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:

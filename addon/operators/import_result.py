@@ -28,8 +28,11 @@ def finished(folder: Path) -> bool:
 
 
 def told(operator: bpy.types.Operator, error: Exception) -> set[str]:
-    """Report a failure with its hint; nothing was done."""
-    operator.report({"ERROR"}, " ".join(filter(None, (str(error), getattr(error, "hint", "")))))
+    """Report a failure and what to do about it; nothing was done."""
+    hint = getattr(error, "hint", "")
+    if not hint and getattr(error, "code", "") in ("result-unreadable", "result-incomplete"):
+        hint = "Reconstruct again: the job writes its result anew."
+    operator.report({"ERROR"}, f"{str(error).rstrip('.')}. {hint}".strip())
     return {"CANCELLED"}
 
 

@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 from common import FOLDER, answer, camera, counts, install, module, read_exr, refusal
 from mathutils import Euler, Matrix, Vector
+from small_result import save
 
 install()
 contract = module("backend.contract")
@@ -15,19 +16,6 @@ mesh_module, cameras_module = module("addon.importer.mesh"), module("addon.impor
 exporter = module("addon.exporter.cameras")
 scene = bpy.context.scene
 CENTRE = (3.0, -2.0, 1.0)  # where the thing stood; the asset must land there
-
-
-def save(path, pixels, kind, color_space):
-    """Write [H, W, 3] values as they are; row 0 on top."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    height, width = pixels.shape[:2]
-    image = bpy.data.images.new("scratch", width, height, float_buffer=kind == "OPEN_EXR")
-    image.colorspace_settings.name = color_space
-    rgba = np.concatenate([pixels, np.ones((height, width, 1))], axis=2)[::-1].astype(np.float32)
-    image.pixels.foreach_set(rgba.ravel())
-    image.filepath_raw, image.file_format = str(path), kind
-    image.save()
-    bpy.data.images.remove(image)
 
 
 def make_result(folder):
