@@ -23,7 +23,7 @@ class Loaded:
 
 
 def read(folder: Path) -> contract.Result:
-    """The result in `folder`, or in the job folder `folder`; RequestError where it is missing, incomplete, damaged or from another version."""
+    """The result in `folder`, or in the job there; RequestError where it is missing, incomplete, damaged or another version's."""
     try:
         return contract.read_result(folder)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

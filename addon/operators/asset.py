@@ -1,4 +1,4 @@
-"""What can be done with an imported asset: its cameras, its levels of detail, its entry in the asset browser, and the world it took the place of."""
+"""What can be done with an imported asset: its cameras, levels of detail, its entry in the asset browser, and the scene's old world."""
 
 from __future__ import annotations
 

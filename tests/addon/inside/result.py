@@ -1,4 +1,4 @@
-"""What happens to an asset after its import: replaced in place, thinned, put into the asset browser, lit as before, undone; and refusals."""
+"""What happens to an asset after its import: replaced in place, thinned, catalogued, lit as before, undone; and refusals."""
 
 import json
 import shutil
