@@ -1,7 +1,7 @@
 """Build the Blender extension: dist/unrender-<version>.zip. Standard library only.
 
 The same tree gives the same bytes: entries are sorted and carry one date. What Blender's own validator lets pass (unknown keys, an SPDX
-name nobody knows, a left-over bl_info, symbolic links) is refused here.
+name nobody knows, a left-over bl_info, symbolic links, and what extension_checks.py lists) is refused here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import extension_checks
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("addon", "backend")
@@ -147,11 +149,16 @@ def build(root: Path, output: Path) -> Path:
     manifest = read_manifest(manifest_path.read_text(encoding="utf-8"))
     if faults := manifest_faults(manifest):
         raise BuildError(f"{manifest_path}: " + "; ".join(faults))
+    entries = dict(sources(root))
+    changelog = root / "CHANGELOG.md"
+    told = changelog.read_text(encoding="utf-8") if changelog.is_file() else ""
+    if faults := extension_checks.faults(entries, manifest, told):
+        raise BuildError("this is no extension to give away:\n" + "\n".join(faults))
     output.mkdir(parents=True, exist_ok=True)
     target = output / f"{manifest['id']}-{manifest['version']}.zip"
     partial = target.with_suffix(".part")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, data in sources(root):
+        for name, data in entries.items():
             entry = zipfile.ZipInfo(name, DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16

@@ -13,10 +13,12 @@ from pathlib import Path
 from ...backend import contract
 
 SCENE = "scene.blend"
-# the second Blender goes when the first does: its standard input ends, whatever the first died of
-SCRIPT = """import os, sys, threading
-threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(3)), daemon=True).start()
-import bpy
+# the second Blender goes when the first does: its standard input ends, whatever the first died of.
+# os.read, for a thread that waits in sys.stdin at the end is fatal to the interpreter, and the export would count as failed.
+SCRIPT = """import os, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(3)), daemon=True).start()
+import addon_utils, bpy
+addon_utils.enable({package!r})  # in a first session the preferences that say so are not saved yet
 bpy.ops.unrender.export_views(directory={folder!r})
 """
 
@@ -44,7 +46,7 @@ class SecondBlender:
             save(self._place / SCENE)
             self._begun = time.time()
             self._said = self._place / "said.txt"
-            script = SCRIPT.format(folder=str(folder))
+            script = SCRIPT.format(folder=str(folder), package=(__package__ or "").rpartition(".addon")[0])
             with self._said.open("wb") as said:
                 self._process = subprocess.Popen(
                     [*program, str(self._place / SCENE), "--python-exit-code", "1", "--python-expr", script],

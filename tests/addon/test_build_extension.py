@@ -1,16 +1,17 @@
 """What the build refuses that Blender's validator lets pass, and that it gives the same bytes twice."""
 
-import importlib.util
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("build_extension", ROOT / "scripts/build_extension.py")
-build_extension = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(build_extension)
+sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
+
+import build_extension
+
+ROOT = build_extension.ROOT
 
 
 @pytest.fixture
@@ -19,8 +20,9 @@ def tree(tmp_path):
     for folder in ("addon", "backend"):
         (root / folder).mkdir(parents=True)
         (root / folder / "__init__.py").write_text("")
+    (root / "addon" / "__init__.py").write_text("import bpy\n\nONLINE = bpy.app.online_access\n")
     (root / "requirements").mkdir()
-    for name in build_extension.SINGLE_FILES:
+    for name in (*build_extension.SINGLE_FILES, "CHANGELOG.md"):
         shutil.copy(ROOT / name, root / name)
     return root
 
@@ -73,3 +75,33 @@ def test_bl_info_links_and_strange_files_are_refused(tree, tmp_path):
     (tree / "backend" / "weights.pt").write_bytes(b"0")
     with pytest.raises(build_extension.BuildError, match=r"weights\.pt"):
         build_extension.build(tree, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("addon/Operators.py", "", "operators.py are one file|Operators.py and"),
+        ("addon/deep.py", "def f():\n    from torch import nn\n", "deep.py line 2 imports torch"),
+        ("addon/deep.py", "from addon.operators import x\n", "imports addon.operators"),
+        ("addon/deep.py", "import sys\nsys.path.append('x')\n", "line 2 uses sys.path"),
+        ("addon/deep.py", "class UNRENDER_OT_go: pass\n", "UNRENDER_OT_go no description"),
+        ("addon/deep.py", "class UNRENDER_OT_go:\n    'Go on.'\n", "full stop"),
+        ("addon/deep.py", "def f(:\n", "line 1 is no Python"),
+        ("addon/__init__.py", "", "never looks at bpy.app.online_access"),
+        ("LICENSE.txt", "Do what you like", "LICENSE.txt is not the text"),
+        ("CHANGELOG.md", "# Changelog\n\n## 0.0.9\n", "newest entry of CHANGELOG.md is 0.0.9"),
+        ("backend/table.json", "0" * 8_000_001, "8.0 MB unpacked"),
+        (f"backend/{'long' * 30}.py", "", "longer than 120"),
+    ],
+)
+def test_what_blender_would_let_pass_is_refused(tree, tmp_path, name, text, complaint):
+    (tree / "addon" / "operators.py").touch()
+    (tree / name).write_text(text)
+    with pytest.raises(build_extension.BuildError, match=complaint):
+        build_extension.build(tree, tmp_path / "out")
+
+
+def test_one_version_everywhere():
+    from backend import contract
+
+    assert build_extension.read_manifest((ROOT / "blender_manifest.toml").read_text())["version"] == contract.version()
