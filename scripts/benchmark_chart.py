@@ -24,7 +24,7 @@ class Series:
         name: in the legend.
         points: (seconds since process start, dB), growing in time: a curve.
         stages: (stage, seconds at which it began): upright lines, drawn of the first series alone.
-        ends: (seconds, dB) of complete runs of other lengths: single dots.
+        ends: (seconds, dB) of complete runs, each of its own length: single dots.
     """
 
     name: str
@@ -66,8 +66,8 @@ def quality_chart(series: Sequence[Series]) -> str:
         parts.append(_line(_LEFT + 170 * number, _HEIGHT - 12, _LEFT + 170 * number + 18, _HEIGHT - 12, "", color))
         parts.append(_text(_LEFT + 170 * number + 24, _HEIGHT - 8, one.name))
     if any(one.ends for one in series):
-        parts += _dots([(_WIDTH - 190, _HEIGHT - 12)], 5.0, "none", "#57606a")
-        parts.append(_text(_WIDTH - 180, _HEIGHT - 8, "complete runs of fewer steps"))
+        parts += _dots([(_WIDTH - 120, _HEIGHT - 12)], 5.0, "none", "#57606a")
+        parts.append(_text(_WIDTH - 110, _HEIGHT - 8, "complete runs"))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}">'
         f'<style>{_STYLE}</style><rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n'

@@ -22,7 +22,7 @@ from backend.render.renderer import Renderer
 from backend.render.synthetic import reference_dataset
 
 _TRIANGLES = 20_000  # of the object that is photographed
-_SKY = 64  # rows of the sky's picture
+_SKY = 16  # rows of the sky's picture, and texels along a side of its cube: it is smooth
 
 
 def ball(triangles: int) -> Mesh:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,9 @@ def run(request: Request, device: torch.device | None = None) -> Row:
         command = [sys.executable, "-m", "backend", "run", str(job / "request.json"), "--json"]
         if device is not None and device.type == "cuda":
             release_memory(device)
-        with _watched(device) as peak:
-            began = time.monotonic()
-            events = _follow(command, began)
-            seconds = time.monotonic() - began
+        began = time.monotonic()
+        events, peak = _follow(command, began, device)
+        seconds = time.monotonic() - began
         result = json.loads((job / "result" / "result.json").read_text(encoding="utf-8"))
         parts = json.loads((job / "result" / "metrics.json").read_text(encoding="utf-8"))["seconds"]
     request_, metrics = result["request"], result["metrics"]
@@ -125,17 +125,18 @@ def run(request: Request, device: torch.device | None = None) -> Row:
         "refine_steps": request_["refine"]["steps"],
         **{f"{part}_s": taken for part, taken in parts.items()},
         "planned_gb": max(event["needed_gb"] for _, event in events if event["event"] == "plan"),
-        "memory_gb": metrics["memory_gb"],
+        "memory_gb": peak.host or metrics.get("memory_gb"),
     }
     if "gpu_memory_gb" in metrics:
         row["gpu_memory_gb"] = metrics["gpu_memory_gb"]
-    if peak:
-        row["driver_gb"] = max(peak)
+        row["gpu_driver_gb"] = peak.gpu or None
     return row
 
 
-def _follow(command: list[str], began: float) -> list[tuple[float, dict[str, Any]]]:
-    """Run to the end; each event with the seconds at which it came."""
+def _follow(
+    command: list[str], began: float, device: torch.device | None
+) -> tuple[list[tuple[float, dict[str, Any]]], Peak]:
+    """Run to the end; each event with the seconds at which it came, and the memory it took."""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -144,8 +145,9 @@ def _follow(command: list[str], began: float) -> list[tuple[float, dict[str, Any
         killer.start()
         try:
             assert process.stdout is not None
-            told = [(time.monotonic() - began, line) for line in process.stdout]
-            status = process.wait()
+            with _watched(process, device) as peak:
+                told = [(time.monotonic() - began, line) for line in process.stdout]
+                status = process.wait()
         finally:
             killer.cancel()
             process.kill()
@@ -153,29 +155,51 @@ def _follow(command: list[str], began: float) -> list[tuple[float, dict[str, Any
             errors.seek(0)
             last = "".join(line for _, line in told[-3:])
             raise SystemExit(f"{' '.join(command)}\nended with {status}:\n{last}{errors.read()[-2000:]}")
-    return [(at, json.loads(line)) for at, line in told if line.startswith("{")]
+    return [(at, json.loads(line)) for at, line in told if line.startswith("{")], peak
+
+
+@dataclass
+class Peak:
+    """The most memory a process was seen to take, in gigabytes; 0 where that cannot be seen.
+
+    Attributes:
+        host: of the machine, by the kernel's own count. What the process says of itself (`memory_gb`) begins, on Linux, with its parent's.
+        gpu: what the driver has given away since the start: the process's context and its pools included.
+    """
+
+    host: float = 0.0
+    gpu: float = 0.0
 
 
 @contextmanager
-def _watched(device: torch.device | None) -> Iterator[list[float]]:
-    """What the GPU holds more than at the start, by its driver, in gigabytes: the other process's context and pools included."""
-    found: list[float] = []
-    if device is None or device.type != "cuda":
-        yield found
-        return
-    start, over = torch.cuda.mem_get_info(device)[0], threading.Event()
+def _watched(process: subprocess.Popen[str], device: torch.device | None) -> Iterator[Peak]:
+    """Look at a process's memory until the block ends, and at that of its GPU."""
+    peak, over = Peak(), threading.Event()
+    on_gpu = device is not None and device.type == "cuda"
+    start = torch.cuda.mem_get_info(device)[0] if on_gpu else 0
 
     def look() -> None:
         while not over.wait(_POLL):
-            found.append((start - torch.cuda.mem_get_info(device)[0]) / 1e9)
+            peak.host = max(peak.host, _most_resident(process.pid))
+            if on_gpu:
+                peak.gpu = max(peak.gpu, (start - torch.cuda.mem_get_info(device)[0]) / 1e9)
 
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
-        yield found
+        yield peak
     finally:
         over.set()
         watcher.join()
+
+
+def _most_resident(pid: int) -> float:
+    """The most memory a living process has had, in gigabytes."""
+    try:
+        words = Path(f"/proc/{pid}/status").read_text(encoding="ascii").split()
+        return 1024 * int(words[words.index("VmHWM:") + 1]) / 1e9
+    except (OSError, ValueError):  # it has ended, or this is no Linux
+        return 0.0
 
 
 def _curve(request: Request, marks: int) -> dict[str, Any]:

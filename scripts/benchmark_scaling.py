@@ -25,8 +25,6 @@ from backend.optimise.shape import ShapeFit
 from backend.optimise.team import Team
 from backend.render.renderer import Renderer
 
-_TRIANGLES = 20_000  # of the ball in the refine stage, where they are not what changes
-
 
 def scaling(options: argparse.Namespace, device: torch.device, team: Team, renderer: Renderer) -> Tables:
     """The verb `scaling`: in one process its three tables; in several, how these compare with one."""
@@ -66,7 +64,7 @@ def _both(bench: Bench, windows: Windows, views: int, renderer: Renderer, team: 
 
     return [
         _row(bench, windows, views, team, shape),
-        _refine(bench, windows, views, renderer, team, _TRIANGLES),
+        _refine(bench, windows, views, renderer, team, bench.request.asset.triangles),
     ]
 
 
