@@ -9,6 +9,7 @@ with status 1 at the first failure and leaves the file that caused it beside, na
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import io
 import random
@@ -110,9 +111,10 @@ def _guided(name: str, seconds: int, seed: int) -> int:
 def _inside(name: str, arguments: list[str]) -> None:
     import atheris
 
-    parser = PARSERS[name][0]
+    plain = PARSERS[name][0]
+    with atheris.instrument_imports(include=["backend.dataset"]):
+        parser = getattr(importlib.reload(sys.modules[plain.__module__]), plain.__name__)
     path = Path(tempfile.mkdtemp()) / name
-    atheris.instrument_all()
     atheris.Setup([sys.argv[0], *arguments], lambda data: attempt(parser, data, path))
     atheris.Fuzz()
 

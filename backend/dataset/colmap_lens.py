@@ -24,14 +24,17 @@ MODELS: dict[int, tuple[str, tuple[str, ...]]] = {
     8: ("SIMPLE_RADIAL_FISHEYE", ("f", "cx", "cy", "k1")),
     9: ("RADIAL_FISHEYE", ("f", "cx", "cy", "k1", "k2")),
     10: ("THIN_PRISM_FISHEYE", ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3", "k4", "sx1", "sy1")),
+    14: ("SIMPLE_FISHEYE", ("f", "cx", "cy")),
+    15: ("FISHEYE", ("fx", "fy", "cx", "cy")),
 }
+REFUSED = {11: "RAD_TAN_THIN_PRISM_FISHEYE", 12: "SIMPLE_DIVISION", 13: "DIVISION", 16: "EUCM", 17: "EQUIRECTANGULAR"}
 NUMBERS = {name: number for number, (name, _) in MODELS.items()}
 
 
 def parameter_count(model: int, where: str) -> int:
     """How many numbers a camera of this model has. Raises RequestError (camera-model) for a model not known here."""
     if model not in MODELS:
-        raise unknown_model(str(model), where)
+        raise unknown_model(REFUSED.get(model, str(model)), where)
     return len(MODELS[model][1])
 
 

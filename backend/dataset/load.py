@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +18,8 @@ from backend.dataset.frame import Frame, read_frame
 from backend.dataset.hull import find_box
 from backend.dataset.image_file import picture_size
 from backend.dataset.normalise import normalise_cameras, similarity_of
-from backend.dataset.posed import PosedImage, listed
+from backend.dataset.orient import box_of
+from backend.dataset.posed import Capture, PosedImage, listed
 from backend.dataset.views import Cameras, Dataset, Views
 
 READING = 10**9  # bytes for the photographs that are open at once, at full size
@@ -31,6 +34,7 @@ class Source:
         height, width: the canvas that holds the largest of them at full size, in pixels.
         floats: some are EXR or HDR files, whose numbers take more memory while they are read.
         warnings: what was noticed so far.
+        box: two corners around the object by the points that the camera file holds, or None where it has none.
     """
 
     train: tuple[PosedImage, ...]
@@ -39,6 +43,7 @@ class Source:
     width: int
     floats: bool
     warnings: tuple[str, ...]
+    box: tuple[np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.train) + len(self.test)
@@ -82,7 +87,15 @@ def find_source(source: Path, holdout: int) -> Source:
     sizes = [picture_size(image.image) or image.lens.size or (1, 1) for image in (*train, *test)]
     width, height = (max(size[axis] for size in sizes) for axis in range(2))
     floats = any(image.image.suffix.lower() in (".exr", ".hdr") for image in (*train, *test))
-    return Source(tuple(train), tuple(test), height, width, floats, capture.warnings)
+    return Source(
+        tuple(train),
+        tuple(test),
+        height,
+        width,
+        floats,
+        (*capture.warnings, *_repeats(capture.images)),
+        _point_box(capture),
+    )
 
 
 def read_source(source: Source, settings: ViewSettings, threads: int = 4, reading: int = READING) -> Dataset:
@@ -94,13 +107,18 @@ def read_source(source: Source, settings: ViewSettings, threads: int = 4, readin
         threads: images read at once, as far as `reading` allows.
         reading: bytes for the photographs that are open at once, at full size; one is read whatever it needs.
     """
-    loaded = _read((*source.train, *source.test), settings.resolution, _affordable(source, threads, reading))
+    loaded = _read(
+        (*source.train, *source.test), settings.resolution, _affordable(source, threads, reading), source.box
+    )
     warnings = [*source.warnings, *loaded.warnings]
     count = len(source.train)
     fitted = loaded.views.span(0, count)
     masks = fitted.masks()
     _refuse_empty_masks(fitted.names, masks)
-    if settings.box == "auto":
+    if settings.box == "auto" and source.box is not None and _all_full(fitted):
+        low, high = (torch.from_numpy(corner).float() for corner in source.box)
+        warnings.append("the masks are white throughout; the object's box is taken from the camera file's points")
+    elif settings.box == "auto":
         box = find_box(fitted.cameras, masks, fitted.names)
         low, high = box.low, box.high
         if box.doubtful:
@@ -128,7 +146,36 @@ def _split(posed: Sequence[PosedImage], holdout: int) -> tuple[list[PosedImage],
     return [i for n, i in enumerate(posed) if n not in apart], [posed[n] for n in apart]
 
 
-def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded:
+def _point_box(capture: Capture) -> tuple[np.ndarray, np.ndarray] | None:
+    poses = [image.camera_to_world for image in capture.images]
+    return None if capture.points is None else box_of(capture.points, poses)
+
+
+def _all_full(views: Views) -> bool:
+    """No mask tells object from background."""
+    return bool(((views.masks() > 0.5) | ~views.valid()[..., 0]).all())
+
+
+def _repeats(posed: Sequence[PosedImage]) -> list[str]:
+    """Photographs that are the same file twice, as frames of a video that stood still are; only files of one length are read."""
+    by_length: dict[int, list[PosedImage]] = {}
+    for image in posed:
+        by_length.setdefault(image.image.stat().st_size, []).append(image)
+    first: dict[bytes, str] = {}
+    again = []
+    for images in by_length.values():
+        for image in images if len(images) > 1 else []:
+            with image.image.open("rb") as file:
+                digest = hashlib.sha256(file.read()).digest()
+            original = first.setdefault(digest, image.name)
+            if original is not image.name:
+                again.append(f"{image.name} (as {original})")
+    return [f"images that are the same photograph as another: {listed(sorted(again))}"] if again else []
+
+
+def _read(
+    posed: Sequence[PosedImage], resolution: int, threads: int, box: tuple[np.ndarray, np.ndarray] | None
+) -> _Loaded:
     """All frames at the asked resolution on one canvas; what fails is collected, so that one message names every file."""
 
     def attempt(image: PosedImage) -> Frame | RequestError:
@@ -146,7 +193,7 @@ def _read(posed: Sequence[PosedImage], resolution: int, threads: int) -> _Loaded
         raise RequestError(first.message + more, hint=first.hint, code=first.code)
     frames = [result for result in results if isinstance(result, Frame)]
     del results
-    _refuse_maskless(posed, frames)
+    _refuse_maskless(posed, frames, box)
     names = tuple(image.name for image in posed)
     notes: dict[str, list[str]] = {}
     for frame, name in zip(frames, names):
@@ -172,13 +219,17 @@ def _affordable(source: Source, threads: int, reading: int) -> int:
     return max(1, min(threads, reading // one))
 
 
-def _refuse_maskless(posed: Sequence[PosedImage], frames: Sequence[Frame]) -> None:
+def _refuse_maskless(
+    posed: Sequence[PosedImage], frames: Sequence[Frame], box: tuple[np.ndarray, np.ndarray] | None
+) -> None:
     bare = [image.name for image, frame in zip(posed, frames) if not frame.masked]
     if not bare:
         return
     what = "the images have neither masks nor an alpha channel" if len(bare) == len(frames) else "images without a mask"
+    place = "" if box is None else ", ".join(f"{value:.4g}" for corner in box for value in corner)
+    points = f"; by the camera file's points the object lies in the box {place}" if place else ""
     raise RequestError(
-        f"{what}: {listed(bare)}",
+        f"{what}: {listed(bare)}{points}",
         hint="put a mask for each image (white on the object) into a folder masks/ beside images/, with the image's name; "
         "name it with mask_path; or save RGBA images",
         code="mask-missing",

@@ -88,6 +88,7 @@ def write_scene(folder: Path, count=8, size=(64, 48), intrinsics=(90.0, 90.0, 30
     for index, pose in enumerate(ring(count)):
         mask = (255 * ellipsoid_mask(pose, intrinsics, size)).astype(np.uint8)
         color = np.full((size[1], size[0], 3), 188, np.uint8)
+        color[-1, -1] = index  # no two photographs are the same, in a corner that no mask covers
         if masks == "alpha":
             write_png(folder / f"images/{index:03d}.png", np.dstack([color, mask]))
         else:

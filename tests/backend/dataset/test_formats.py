@@ -126,6 +126,8 @@ COLMAP = [
     (8, "SIMPLE_RADIAL_FISHEYE", ONE, (0.05,), _fisheye),
     (9, "RADIAL_FISHEYE", ONE, (0.05, -0.02), _fisheye),
     (10, "THIN_PRISM_FISHEYE", TWO, (0.05, -0.02, 0.01, -0.02, 0.01, 0.002, 0.01, -0.005), _thin_prism),
+    (14, "SIMPLE_FISHEYE", ONE, (), _fisheye),
+    (15, "FISHEYE", TWO, (), _fisheye),
 ]
 
 
