@@ -1,17 +1,18 @@
-"""A world's HDRI as the light a reconstruction knows. The backend wants an image whose centre is +X, so the Mapping is applied."""
+"""A world's HDRI as the light a reconstruction knows, with the turn of its Mapping node and the strength of its Background node."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
 
 from ..backend.contract import RequestError
 
-FILE = "known_light.exr"  # in the job folder, where the world's own file cannot be taken as it is
+FILE = "known_light.exr"  # in the job folder, where the world's image has no file that the backend reads
 WIDTH = 2048  # of that file at the most; the light that is fitted is far coarser
 
 
@@ -31,10 +32,11 @@ class KnownLight:
     turn: float
     strength: float
 
-    def path(self, folder: Path) -> Path:
-        """What the request names: the file itself where nothing is to be done to it, else one in the job folder."""
-        plain = self.turn == 0.0 and self.strength == 1.0
-        return self.file if self.file is not None and plain else folder / FILE
+    def request(self, folder: Path) -> dict[str, Any]:
+        """What the request's light says: the file, one in the job folder where the image has none that the backend reads, and the rest."""
+        file = self.file if self.file is not None else folder / FILE
+        degrees = math.degrees(math.remainder(self.turn, math.tau))
+        return {"file": str(file), "rotation": degrees, "strength": self.strength}
 
 
 def read(world: bpy.types.World | None) -> KnownLight:
@@ -66,10 +68,10 @@ def read(world: bpy.types.World | None) -> KnownLight:
 
 
 def write(light: KnownLight, folder: Path) -> None:
-    """Write the turned and scaled image into the job folder where the request names it; nothing to do otherwise."""
-    target = light.path(folder)
-    if target != folder / FILE:
+    """Write the image into the job folder where it has no file that the backend reads; nothing to do otherwise."""
+    if light.file is not None:
         return
+    target = folder / FILE
     picture = bpy.data.images[light.image].copy()
     made = None
     try:
@@ -80,7 +82,7 @@ def write(light: KnownLight, folder: Path) -> None:
         picture.pixels.foreach_get(pixels)
         made = bpy.data.images.new("Unrender Known Light", width, height, float_buffer=True)
         made.colorspace_settings.name = "Non-Color"  # else the numbers are encoded when they are saved
-        made.pixels.foreach_set(turned(pixels.reshape(height, width, 4), light.turn, light.strength).ravel())
+        made.pixels.foreach_set(pixels)
         made.file_format = "OPEN_EXR"
         made.filepath_raw = str(target)
         made.save()
@@ -89,17 +91,6 @@ def write(light: KnownLight, folder: Path) -> None:
     finally:
         for image in filter(None, (picture, made)):
             bpy.data.images.remove(image)
-
-
-def turned(pixels: np.ndarray, turn: float, strength: float) -> np.ndarray:
-    """[H, W, 4] as the world shows it: a Mapping of +turn looks colours up that much further round, so columns move right."""
-    width = pixels.shape[1]
-    shift = turn / math.tau * width
-    whole = math.floor(shift)
-    part = shift - whole
-    moved = np.roll(pixels, whole, axis=1) * (1.0 - part) + np.roll(pixels, whole + 1, axis=1) * part
-    moved[..., :3] *= strength
-    return moved.astype(np.float32)
 
 
 def _turn(node: bpy.types.Node | None) -> float:

@@ -217,6 +217,10 @@ class LightSettings(_Checked):
 
     PATH: ClassVar[str] = "light"
     file: str | None = setting(None, "known HDRI the light starts from (equirectangular, image centre +X, top +Z)")
+    rotation: float = setting(
+        0.0, "degrees about Z by which the HDRI is looked up further round, as Blender's Mapping node has it", -360, 360
+    )
+    strength: float = setting(1.0, "what the HDRI is multiplied by, as Blender's Background node does", 0, 1e6)
     lock: bool = setting(False, "keep the known HDRI as it is")
     resolution: int = setting(64, "side of a face of the light's cube in texels", 16, 512, power_of_two=True)
     prefilter_every: int = setting(4, "steps between two computations of the prefiltered light", 1, 1000)

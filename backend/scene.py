@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,8 @@ def read_scene(
     if request.light.file is None:
         light = EnvironmentLight(request.light.resolution, device=device)
     else:
-        light = EnvironmentLight.from_latlong(read_environment(Path(request.light.file)), request.light.resolution)
+        picture = read_environment(Path(request.light.file)) * request.light.strength
+        light = EnvironmentLight.from_latlong(picture, request.light.resolution, math.radians(request.light.rotation))
     kept = None if given is None else _keep(given, dataset.similarity, request, device)
     return Scene(dataset, light.to(device), kept)
 

@@ -23,8 +23,8 @@ class UNRENDER_PG_settings(CaptureSettings, ReconstructSettings, ResultSettings,
         captured, data = self.capture_request(self.job_folder()), self.reconstruct_request()
         data |= {**captured, "views": {**data.get("views", {}), **captured.get("views", {})}}
         if self.light == "WORLD":
-            file = known_light.read(self.id_data.world).path(self.job_folder())
-            data["light"] = {**data.get("light", {}), "file": str(file), "lock": self.light_lock}
+            known = known_light.read(self.id_data.world).request(self.job_folder())
+            data["light"] = {**data.get("light", {}), **known, "lock": self.light_lock}
         return contract.parse(data)
 
 

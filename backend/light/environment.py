@@ -65,11 +65,14 @@ class EnvironmentLight(nn.Module):
         self.register_buffer("_roughness", torch.tensor(self._prefilter.roughness, device=device), persistent=False)
 
     @staticmethod
-    def from_latlong(image: Tensor, resolution: int) -> EnvironmentLight:
-        """The light of an equirectangular picture [H, W, 3] in Blender's orientation (+X at the centre), on its device."""
+    def from_latlong(image: Tensor, resolution: int, rotation: float = 0.0) -> EnvironmentLight:
+        """The light of an equirectangular picture [H, W, 3] in Blender's orientation (+X at the centre), on its device.
+
+        rotation: radians about Z by which Blender's Mapping node turns the directions before the picture is looked up.
+        """
         light = EnvironmentLight(resolution, device=image.device)
         with torch.no_grad():
-            light.log_texels.copy_(latlong_to_cube(image, resolution).clamp_min(_LEAST_RADIANCE).log())
+            light.log_texels.copy_(latlong_to_cube(image, resolution, rotation).clamp_min(_LEAST_RADIANCE).log())
         return light
 
     def texels(self) -> Tensor:

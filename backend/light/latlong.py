@@ -54,9 +54,18 @@ def sample_latlong(image: Tensor, directions: Tensor) -> Tensor:
     return upper.lerp(lower, bottom_weight)
 
 
+def turn_about_z(directions: Tensor, angle: float) -> Tensor:
+    """directions [N, 3] turned by `angle` radians, anticlockwise as seen from +Z."""
+    sine, cosine = math.sin(angle), math.cos(angle)
+    x, y, z = directions.unbind(-1)
+    return torch.stack((cosine * x - sine * y, sine * x + cosine * y, z), -1)
+
+
 @torch.no_grad()
-def latlong_to_cube(image: Tensor, size: int) -> Tensor:
+def latlong_to_cube(image: Tensor, size: int, rotation: float = 0.0) -> Tensor:
     """image [H, W, C] -> cube [6, size, size, C]: each texel is the mean radiance over its own solid angle.
+
+    The cube shows in direction d what the picture has in d turned by `rotation` radians about +Z, as Blender's Mapping node does it.
 
     The picture's pixels are cut into parts several times finer than the texels, and each part gives its power to the texel it lies in
     (shared where it lies on an edge): no pixel is missed, so that a small bright sun keeps its energy wherever it stands.
@@ -71,14 +80,14 @@ def latlong_to_cube(image: Tensor, size: int) -> Tensor:
         weight = weight.expand(direction.shape[:2]).reshape(-1, 1)
         flat = direction.reshape(-1, 3)
         power = torch.cat((sample_latlong(image, flat) * weight, weight), -1)
-        taps, shares = bilinear_taps(flat, size, 0.5 * _PARTS_PER_TEXEL)
+        taps, shares = bilinear_taps(turn_about_z(flat, -rotation), size, 0.5 * _PARTS_PER_TEXEL)
         for tap, share in zip(taps.unbind(1), shares.unbind(1)):
             total.index_add_(0, tap, power * share[:, None])
     cube = total[:, :channels] / total[:, channels:]
     missed = total[:, channels] == 0  # of a picture so coarse that its parts are larger than the texels: read it there
     if bool(missed.any()):
         centres = texel_directions(size, image.device, image.dtype).reshape(-1, 3)
-        cube[missed] = sample_latlong(image, centres[missed])
+        cube[missed] = sample_latlong(image, turn_about_z(centres[missed], rotation))
     return cube.reshape(6, size, size, channels)
 
 

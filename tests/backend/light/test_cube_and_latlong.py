@@ -62,3 +62,20 @@ def test_small_sun_keeps_its_energy_and_place(size):
         assert (centre - directions[row, column]).norm() < 0.6 * 2 / size + 0.01
         again = cube_to_latlong(cube, height)[..., 0]
         assert (again * areas).sum().item() == pytest.approx(energy, rel=0.05)
+
+
+def test_a_rotation_looks_the_picture_up_further_round():
+    directions = direction_of_pixel(32, CPU)
+    image = torch.cat(
+        (directions, torch.ones_like(directions[..., :1])), -1
+    )  # what is seen says where it was looked up
+    quarter = latlong_to_cube(image, 16, math.pi / 2)
+    ends = torch.nn.functional.normalize(torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]), dim=-1)
+    wanted = torch.stack((-ends[:, 1], ends[:, 0], ends[:, 2]), -1)  # +X shows what the picture has at +Y
+    assert (sample_cube(quarter, ends)[:, :3] - wanted).abs().max() < 0.02
+    assert (
+        sample_cube(latlong_to_cube(image, 16, -math.pi / 2), ends)[:, :3] - wanted
+    ).abs().max() > 1  # the other way round
+    coarse = latlong_to_cube(image, 256, 0.3)  # texels smaller than the picture's parts: read at their centres
+    turn = torch.tensor([[math.cos(0.3), -math.sin(0.3), 0], [math.sin(0.3), math.cos(0.3), 0], [0, 0, 1]])
+    assert (sample_cube(coarse, ends)[:, :3] - ends @ turn.T).abs().max() < 0.02
