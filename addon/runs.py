@@ -17,6 +17,7 @@ import bpy
 
 from ..backend import contract
 from . import job, known_light, preferences, watch
+from .importer import scene as importing
 
 OnEvent = Callable[[contract.Event], object]
 _KINDS = (contract.RequestError, contract.EnvironmentFault, contract.Cancelled)
@@ -84,7 +85,7 @@ def launch(interpreter: Path, names: contract.JobFolder, more: list[str] | None 
     """Start the backend on the request in the job folder. A result that cannot be read is put aside, never deleted."""
     if names.result.exists():
         try:
-            contract.read_result(names.result)
+            importing.read(names.result)
         except contract.RequestError:
             names.result.rename(names.path / f"result-unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
     arguments = ["run", str(names.request), "--json", "--follow-parent", "--resume", *(more or [])]

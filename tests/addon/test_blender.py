@@ -63,6 +63,8 @@ def test_reconstruct_runs_the_backend_to_its_end_and_says_what_went_wrong(blende
     assert found["request"] == [found["folder"], "draft"]
     assert "other settings (asset)" in found["changed"]
     assert found["triangles"] == 4321
+    assert len(found["resumed"]) == 3  # a result that cannot be read is put aside, and the job goes on
+    assert all(outcome == ["FINISHED", True] for outcome in found["resumed"].values()), found["resumed"]
 
 
 COLORS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "white": (1, 1, 1)}

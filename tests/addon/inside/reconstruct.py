@@ -52,7 +52,16 @@ headline = watch.current().headline()
 settings.triangles = 4321
 changed = refusal(bpy.ops.unrender.reconstruct)
 bpy.ops.unrender.reconstruct(restart=True)
+resumed = {}
+for number, damage in enumerate(('{"format": 1, "files"', '{"format": 1, "files": {}, "warnings": 5}', "[]")):
+    names.result.mkdir()
+    (names.result / "result.json").write_text(damage)
+    resumed[damage] = list(bpy.ops.unrender.resume())
+    aside = sorted(names.path.glob("result-unreadable-*"))[-1]
+    resumed[damage].append((aside / "result.json").read_text() == damage and not names.result.exists())
+    aside.rename(names.path / f"seen-{number}")
 answer(
+    resumed=resumed,
     unready=unready,
     lost=lost,
     bad=bad,
