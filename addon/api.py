@@ -29,7 +29,7 @@ _READ_ONLY = {"rna_type", "name", "folder"}
 
 
 def export_views(
-    folder: Path | str | None = None, *, on_view: Callable[[int, int], object] | None = None, **settings: Any
+    folder: Path | str | None = None, *, on_view: Callable[[int, int], None] | None = None, **settings: Any
 ) -> Path:
     """Photograph the scene into a job folder, in this Blender; returns the path of transforms.json.
 

@@ -242,7 +242,8 @@ _VERBS: dict[str, Callable[[argparse.Namespace, _Speaker], None]] = {
 
 def register() -> None:
     """Add the command."""
-    _Handle.command = bpy.utils.register_cli_command(NAME, main)
+    add: Callable[..., Any] = bpy.utils.register_cli_command  # whose stubs know nothing of the handle it gives
+    _Handle.command = add(NAME, main)
 
 
 def unregister() -> None:
