@@ -25,7 +25,7 @@ import build_extension
 import environments
 import processes
 
-SIZE = (1400, 1000)  # of the screen, in pixels
+SIZE = (1280, 1120)  # of the screen, in pixels
 LIMIT = 900.0  # seconds; under a minute or two where nothing else runs
 INSIDE = Path(__file__).with_name("screen_inside.py")
 

@@ -52,7 +52,7 @@ def view() -> tuple[bpy.types.Window, bpy.types.Area, bpy.types.Region, bpy.type
 
 
 def make_scene() -> None:
-    """A painted monkey under a sky, alone."""
+    """A painted monkey under an even sky, alone."""
     for thing in list(bpy.data.objects):
         bpy.data.objects.remove(thing)
     bpy.ops.mesh.primitive_monkey_add(size=2.0)
@@ -68,10 +68,8 @@ def make_scene() -> None:
     monkey.data.materials.append(material)
     world = bpy.context.scene.world
     world.use_nodes = True
-    next(node for node in world.node_tree.nodes if node.type == "BACKGROUND").inputs["Strength"].default_value = 1.0
-    nodes, links = world.node_tree.nodes, world.node_tree.links
-    sky = nodes.new("ShaderNodeTexGradient")
-    links.new(sky.outputs["Color"], nodes["Background"].inputs["Color"])
+    sky = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
+    sky.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
 
 
 def arrange() -> Iterator[None]:
@@ -111,8 +109,8 @@ def set_up() -> None:
         "advanced": True,
         "view_resolution": 64,
         "grid_cells": 32,
-        "shape_steps": 150,
-        "refine_steps": 60,
+        "shape_steps": 200,
+        "refine_steps": 120,
         "threads": 2,
     }
     for name, value in chosen.items():
