@@ -139,6 +139,8 @@ def mask_folders(image: Path, root: Path) -> list[Path]:
 def mask_beside(image: Path, root: Path) -> Path | None:
     """The mask of an image by its stem, or None."""
     for folder in mask_folders(image, root):
+        if not folder.is_dir():
+            continue
         # `name.png`, `name_mask.png`, or `name.jpg.png` as COLMAP likes it
         for stem in (*(image.stem + ending for ending in MASK_ENDINGS), image.name):
             found = find_image(folder, stem)

@@ -3,10 +3,8 @@
 import importlib.util
 import json
 import shutil
-import subprocess
 import sys
 import time
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -183,24 +181,23 @@ def test_camera_files_that_are_damaged(tmp_path, name, content, words):
     assert words in caught.value.message and name in caught.value.message and caught.value.hint
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
 def test_the_command_line_ends_with_status_2(tmp_path):
     folder = colmap_scene(tmp_path / "scene")
     images = folder / "sparse/0/images.bin"
     images.write_bytes(images.read_bytes()[:100])
-    request = {"source": str(folder), "output": str(tmp_path / "out"), "device": "cpu"}
+    sys.path.append(str(ROOT / "tests/backend"))
+    import forked_cli
+
+    request = {"source": str(folder), "device": "cpu"}
     (tmp_path / "request.json").write_text(json.dumps(request))
-    done = subprocess.run(
-        [sys.executable, "-m", "backend", str(tmp_path / "request.json")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 2, done.stderr
-    assert "images.bin" in done.stdout + done.stderr and "ends after 100 bytes" in done.stdout + done.stderr
+    status, events = forked_cli.run(tmp_path / "request.json", output=tmp_path / "printed")
+    assert status == 2 and "images.bin" in events[-1].message and "ends after 100 bytes" in events[-1].message
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read in kB")
 def test_a_thousand_views_take_seconds_and_little_memory(tmp_path):
+    resource = pytest.importorskip("resource")
     count = 1000
     poses = ring(count)
     (tmp_path / "sparse").mkdir()
@@ -216,13 +213,11 @@ def test_a_thousand_views_take_seconds_and_little_memory(tmp_path):
         lines += [" ".join(map(str, (index, *q.tolist(), *camera.t.tolist(), 1, camera.name))), ""]
     (tmp_path / "sparse/images.txt").write_text("\n".join(lines) + "\n")
     (tmp_path / "sparse/cameras.txt").write_text("1 PINHOLE 8 6 9 9 4 3\n")
-    tracemalloc.start()
-    start = time.monotonic()
+    start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     dataset = load(tmp_path, ViewSettings(resolution=32, holdout=8, box=(-1, -1, -1, 1, 1, 1)))
-    took, peak = time.monotonic() - start, tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    took, grown = time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert (len(dataset.train), len(dataset.test)) == (875, 125)
-    assert took < 20 and peak < 60e6, (took, peak)
+    assert took < 15 and grown < 200_000, (took, grown)  # kB on Linux
     assert any("same photograph" in warning and "(999 in all)" in warning for warning in dataset.warnings)
 
 
