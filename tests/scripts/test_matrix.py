@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-sys.path.append(str(SCRIPTS))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
 
 import check_addon_types
 import environments
 
+SCRIPTS = environments.ROOT / "scripts"
 SPEC = importlib.util.spec_from_file_location("run_tests", SCRIPTS / "test.py")
 run_tests = importlib.util.module_from_spec(SPEC)
 sys.modules["run_tests"] = run_tests
@@ -57,7 +57,7 @@ def test_lanes_run_side_by_side_and_say_what_failed(capsys):
     assert time.monotonic() - began < 20.0
     assert {name for name, took in seconds.items() if took < 0} == {"bad", "late"}
     said = capsys.readouterr().out
-    assert said.index("== two:") < said.index("slow words")  # begun before the first had ended
+    assert said.index("== two:") < said.index("\nslow words")  # begun before the first had ended
     assert "bad: FAILED with exit status 7" in said and "late: FAILED: not done after" in said
 
 
