@@ -22,6 +22,7 @@ from backend.optimise.checkpoint import save_checkpoint
 from backend.optimise.fit import Fit
 from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
+from backend.pictures import maps_strip
 from backend.render.renderer import Renderer
 
 _EVERY_PROGRESS = 0.5  # seconds
@@ -152,7 +153,7 @@ class Watch:
         self._write(lambda: np.savez(self.job.preview / name, vertices=vertices, faces=faces), event)
 
     def _show_picture(self, fit: Fit) -> None:
-        """Photo, render and difference of the first view."""
+        """Photo, render and difference of the first view; and in a file beside it the material's maps as seen there."""
         assert isinstance(fit, (ShapeFit, RefineFit))
         view = self.views.select(torch.zeros(1, dtype=torch.int64, device=self.views.images.device))
         height, width = view.cameras.sizes[0].tolist()
@@ -160,10 +161,16 @@ class Watch:
             light = self.light.prefiltered()
             frame = self.renderer.render(fit.surface(), fit.material, light, view.cameras, view.canvas)
             photo, ours = encode_over_white(view.images[0].float()), encode_over_white(frame.image[0])
+            maps = maps_strip(frame).chunk(4, 1)
         strip = torch.cat([picture[:height, :width] for picture in (photo, ours, (photo - ours).abs())], 1).cpu()
-        name = f"{fit.name}-{fit.step:06d}.png"
-        event = Preview(path=f"preview/{name}", stage=fit.name, step=fit.step)
-        self._write(lambda: write_png(self.job.preview / name, strip), event)
+        maps_seen = torch.cat([picture[:height, :width] for picture in maps], 1).cpu()
+        name = f"{fit.name}-{fit.step:06d}"
+
+        def write() -> None:
+            write_png(self.job.preview / f"{name}-maps.png", maps_seen)  # first: the event tells of both
+            write_png(self.job.preview / f"{name}.png", strip)
+
+        self._write(write, Preview(path=f"preview/{name}.png", stage=fit.name, step=fit.step))
 
     def _write(self, write: Callable[[], None], event: Event) -> None:
         """Write a file beside the fit; `event` is told once it is there."""
