@@ -9,22 +9,26 @@ from torch import Tensor, nn
 from backend.engines.interface import Engine
 from backend.material.channels import LEAST_ROUGHNESS, MaterialMaps, MaterialSample, flat_normal, unit_normal
 
+CHANNELS = (3, 1, 1, 3)  # base colour, roughness, metallic, normal
+
 
 class MaterialTextures(nn.Module):
-    """Textures of one size, fitted directly.
+    """Textures of one size, fitted directly: one tensor of all channels, so that a look-up reads it where it lies.
 
     The parameters are the values themselves, not logits: filtering must average colours, a texture read needs no pass over all its
     texels first, and no value near its bound is frozen by a sigmoid's tail. They are kept in range by `project_`, to be called after
     each optimiser's step; `sample` and `maps` clamp as well, so that a forgotten call shows no impossible material.
+
+    Attributes:
+        values: [H, W, 8] parameter: base colour, roughness, metallic, tangent-space normal.
     """
 
     def __init__(self, maps: MaterialMaps) -> None:
         """Start from `maps` (copied)."""
         super().__init__()
-        self.base_color = nn.Parameter(maps.base_color.detach().clone())
-        self.roughness = nn.Parameter(maps.roughness.detach().clone())
-        self.metallic = nn.Parameter(maps.metallic.detach().clone())
-        self.normal = nn.Parameter(maps.normal.detach().clone())
+        self.values = nn.Parameter(
+            torch.cat((maps.base_color, maps.roughness, maps.metallic, maps.normal), -1).detach()
+        )
         self.project_()
 
     @staticmethod
@@ -37,7 +41,7 @@ class MaterialTextures(nn.Module):
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in texels."""
-        return self.base_color.shape[0], self.base_color.shape[1]
+        return self.values.shape[0], self.values.shape[1]
 
     def sample(self, engine: Engine, uv: Tensor, level: Tensor | None = None) -> MaterialSample:
         """Read the material.
@@ -50,8 +54,7 @@ class MaterialTextures(nn.Module):
         Returns:
             The material at the N points; its normal is of unit length. Gradients reach the textures, uv and level.
         """
-        stacked = torch.cat((self.base_color, self.roughness, self.metallic, self.normal), -1)
-        values = engine.texture_2d(stacked, uv, level)
+        values = engine.texture_2d(self.values, uv, level)
         return MaterialSample(
             base_color=_clamp(values[:, :3], 0.0),
             roughness=_clamp(values[:, 3:4], LEAST_ROUGHNESS),
@@ -61,11 +64,9 @@ class MaterialTextures(nn.Module):
 
     def maps(self) -> MaterialMaps:
         """The textures in range, without gradients: what is exported."""
+        color, roughness, metallic, normal = self.values.detach().split(CHANNELS, -1)
         return MaterialMaps(
-            self.base_color.detach().clamp(0.0, 1.0),
-            self.roughness.detach().clamp(LEAST_ROUGHNESS, 1.0),
-            self.metallic.detach().clamp(0.0, 1.0),
-            unit_normal(self.normal.detach()),
+            color.clamp(0.0, 1.0), roughness.clamp(LEAST_ROUGHNESS, 1.0), metallic.clamp(0.0, 1.0), unit_normal(normal)
         )
 
     def resized(self, size: int) -> MaterialTextures:
@@ -86,10 +87,11 @@ class MaterialTextures(nn.Module):
     @torch.no_grad()
     def project_(self) -> None:
         """Bring every texel back into its range, in place."""
-        self.base_color.clamp_(0.0, 1.0)
-        self.roughness.clamp_(LEAST_ROUGHNESS, 1.0)
-        self.metallic.clamp_(0.0, 1.0)
-        self.normal.copy_(unit_normal(self.normal))
+        color, roughness, metallic, normal = self.values.split(CHANNELS, -1)
+        color.clamp_(0.0, 1.0)
+        roughness.clamp_(LEAST_ROUGHNESS, 1.0)
+        metallic.clamp_(0.0, 1.0)
+        normal.copy_(unit_normal(normal))
 
 
 def _clamp(values: Tensor, least: float) -> Tensor:

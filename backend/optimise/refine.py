@@ -194,7 +194,7 @@ class RefineFit:
     def restore(self, state: dict[str, Any]) -> None:
         """See `Fit`."""
         self.step = state["step"]
-        size = state["textures"]["base_color"].shape[0]
+        size = state["textures"]["values"].shape[0]
         if max(self.textures.size) != size:
             self._take_textures(self.textures.resized(size))
         self.textures.load_state_dict(state["textures"])
