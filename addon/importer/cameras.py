@@ -69,7 +69,7 @@ def read(path: Path) -> list[StoredCamera]:
 
 def place(group: bpy.types.Collection, stored: list[StoredCamera]) -> None:
     """Make `group` hold these cameras: those it has are moved, new ones are added, and those of views that are gone are removed."""
-    present = {thing[marks.VIEW]: thing for thing in group.objects if marks.VIEW in thing}
+    present = {thing[marks.VIEW]: thing for thing in group.objects if thing.get(marks.VIEW) is not None}
     for one in stored:
         thing = present.pop(one.view, None)
         if thing is None:

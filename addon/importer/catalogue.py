@@ -16,7 +16,8 @@ from ...backend import contract
 from ..exporter.studio import Quality, studio_scene
 from . import marks
 
-PICTURE = Quality(size=(256, 256), samples=24)
+SIDE = 256  # of the picture, in pixels
+PICTURE = Quality(size=(SIDE, SIDE), samples=24)
 TAG = "Unrender"
 _FROM = Vector((0.6, -1.0, 0.45))  # where the picture is taken from: the front, a little to the right and above
 _ANGLE = math.radians(35.0)
@@ -52,7 +53,7 @@ def draw_preview(context: bpy.types.Context, asset: bpy.types.Object) -> None:
         return
     pixels = _rendered(context, asset)
     preview = asset.preview_ensure()
-    preview.image_size = PICTURE.size
+    preview.image_size = (SIDE, SIDE)
     preview.image_pixels_float.foreach_set(pixels.ravel())
 
 
@@ -111,4 +112,4 @@ def _read(file: Path) -> np.ndarray:
         image.pixels.foreach_get(pixels)
     finally:
         bpy.data.images.remove(image)
-    return pixels.reshape(PICTURE.size[1], PICTURE.size[0], 4)
+    return pixels.reshape(SIDE, SIDE, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -44,7 +45,7 @@ def title(kind: str) -> str:
     return "ORM" if kind == "orm" else kind.replace("_", " ").title()
 
 
-def take_over(blocks: bpy.types.bpy_prop_collection, old: bpy.types.ID, new: bpy.types.ID) -> None:
+def take_over(blocks: Any, old: bpy.types.ID, new: bpy.types.ID) -> None:
     """Put `new` wherever `old` is used, under its name, and remove `old` from `blocks`."""
     name = old.name
     old.user_remap(new)

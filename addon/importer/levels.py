@@ -82,4 +82,4 @@ def place(scene: bpy.types.Scene, asset: bpy.types.Object, made: dict[float, bpy
 
 def _present(asset: bpy.types.Object) -> dict[float, bpy.types.Object]:
     group = marks.part(bpy.data.collections, "levels", asset)
-    return {thing[marks.RATIO]: thing for thing in group.objects if marks.RATIO in thing} if group else {}
+    return {thing[marks.RATIO]: thing for thing in group.objects if thing.get(marks.RATIO)} if group else {}

@@ -12,6 +12,8 @@ from typing import Any
 
 import bpy
 
+from ...backend.contract import RequestError
+
 KEY = "unrender_key"  # on an asset's object: what its parts name in OF
 FOLDER = "unrender_folder"  # on an asset's object: where its result lies
 OF = "unrender_of"  # on a world, or a collection of cameras or levels: the key of its asset
@@ -23,7 +25,7 @@ PREVIOUS = "unrender_previous_world"  # on a scene: the world it had before an i
 
 def mark_asset(thing: bpy.types.Object, folder: object) -> None:
     """Make `thing` known as an asset from the result in `folder`; one that is known keeps its key."""
-    if KEY not in thing:
+    if thing.get(KEY) is None:
         thing[KEY] = uuid.uuid4().hex
     thing[FOLDER] = str(folder)
 
@@ -55,17 +57,25 @@ def collection(scene: bpy.types.Scene, asset: bpy.types.Object, kind: str, title
 
 def assets(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """All assets in a scene."""
-    return [thing for thing in scene.objects if KEY in thing]
+    return [thing for thing in scene.objects if thing.get(KEY) is not None]
 
 
 def chosen(context: bpy.types.Context) -> bpy.types.Object | None:
     """The asset that is meant: the active object, or the one whose level is active, or the only one of the scene."""
     active = context.view_layer.objects.active
     for thing in (active, active.parent if active else None):
-        if thing is not None and KEY in thing:
+        if thing is not None and thing.get(KEY) is not None:
             return thing
     found = assets(context.scene)
     return found[0] if len(found) == 1 else None
+
+
+def required(context: bpy.types.Context) -> bpy.types.Object:
+    """The asset that is meant; RequestError says why there is none."""
+    asset = chosen(context)
+    if asset is None:
+        raise RequestError(hindrance(context), code="no-asset")
+    return asset
 
 
 def hindrance(context: bpy.types.Context) -> str:

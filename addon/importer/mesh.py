@@ -68,8 +68,18 @@ def build(name: str, arrays: dict[str, np.ndarray]) -> bpy.types.Mesh:
     mesh.update(calc_edges=True)
     normals = arrays.get("corner_normals")
     if normals is not None:
-        mesh.normals_split_custom_set(normals.reshape(-1, 3).tolist())
+        _set_normals(mesh, faces, normals)
     return mesh
+
+
+def _set_normals(mesh: bpy.types.Mesh, faces: np.ndarray, normals: np.ndarray) -> None:
+    """Give each corner its normal. Where a vertex has one normal alone, Blender takes a sixth of the time."""
+    shared = np.zeros((len(mesh.vertices), 3), normals.dtype)
+    shared[faces] = normals
+    if (shared[faces] == normals).all():
+        mesh.normals_split_custom_set_from_vertices(shared.tolist())
+    else:
+        mesh.normals_split_custom_set(normals.reshape(-1, 3).tolist())
 
 
 def take_over(thing: bpy.types.Object, new: bpy.types.Mesh) -> None:

@@ -98,9 +98,11 @@ def replace(
     levels.place(scene, asset, thinner)
     if loaded.cameras:
         cameras.place(marks.collection(scene, asset, "cameras", "Cameras"), loaded.cameras)
-    if light is not None:
+    if loaded.environment is None:
+        pass
+    elif light is not None:
         _exchange_pictures(light.node_tree, {"environment": loaded.environment})
-    elif loaded.environment is not None:
+    else:
         _light(scene, asset, loaded.environment)
     for image in (*loaded.textures.values(), loaded.environment):
         if image is not None and image.users == 0:  # the artist's materials have no place for it
@@ -154,6 +156,8 @@ def _exchange_pictures(tree: bpy.types.NodeTree, new: dict[str, bpy.types.Image]
     """Put new pictures in the places of those of an earlier import; a picture of the artist's own stays."""
     for node in tree.nodes:
         old = getattr(node, "image", None)
-        kind = old.get(marks.KIND) if old is not None else None
+        if old is None:
+            continue
+        kind = old.get(marks.KIND)
         if kind in new and old != new[kind]:
             images.take_over(bpy.data.images, old, new[kind])

@@ -12,10 +12,8 @@ from ..importer.transaction import all_or_nothing
 from .import_result import told
 
 
-class _OnAsset:
+class _OnAsset(bpy.types.Operator):
     """An operator on the asset that is active, or the scene's only one."""
-
-    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -26,15 +24,16 @@ class _OnAsset:
         return not reason
 
 
-class UNRENDER_OT_import_cameras(_OnAsset, bpy.types.Operator):
+class UNRENDER_OT_import_cameras(_OnAsset):
     """Add the cameras that the asset's views were taken with, in a collection of their own"""
 
     bl_idname = "unrender.import_cameras"
     bl_label = "Import Cameras"
+    bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
-        asset = marks.chosen(context)
+        asset = marks.required(context)
         try:
             count = scene.add_cameras(context.scene, asset, scene.read(Path(asset[marks.FOLDER])))
         except (OSError, contract.UnrenderError) as error:
@@ -43,15 +42,16 @@ class UNRENDER_OT_import_cameras(_OnAsset, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class UNRENDER_OT_make_levels(_OnAsset, bpy.types.Operator):
+class UNRENDER_OT_make_levels(_OnAsset):
     """Add copies of the asset with half, a quarter and a tenth of its triangles, hidden and with the asset's normals"""
 
     bl_idname = "unrender.make_levels"
     bl_label = "Make LODs"
+    bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
-        asset = marks.chosen(context)
+        asset = marks.required(context)
         try:
             with all_or_nothing(context.scene):
                 levels.place(context.scene, asset, levels.meshes(asset.data, levels.RATIOS))
@@ -60,14 +60,15 @@ class UNRENDER_OT_make_levels(_OnAsset, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class UNRENDER_OT_mark_asset(_OnAsset, bpy.types.Operator):
+class UNRENDER_OT_mark_asset(_OnAsset):
     """Show the asset in the asset browser, with a picture and what is known of it"""
 
     bl_idname = "unrender.mark_asset"
     bl_label = "Mark as Asset"
+    bl_options = {"REGISTER", "UNDO"}
 
     author: bpy.props.StringProperty(name="Author", description="Who is named as the asset's author")
-    description: bpy.props.StringProperty(
+    summary: bpy.props.StringProperty(
         name="Description",
         description="What the asset browser says of it. Empty takes the figures of the reconstruction",
         options={"SKIP_SAVE"},
@@ -78,7 +79,7 @@ class UNRENDER_OT_mark_asset(_OnAsset, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Blender calls this for a click: asks for the words first."""
-        self.description = self.description or self.figures(marks.chosen(context))
+        self.summary = self.summary or self.figures(marks.required(context))
         return context.window_manager.invoke_props_dialog(self)
 
     @staticmethod
@@ -92,10 +93,10 @@ class UNRENDER_OT_mark_asset(_OnAsset, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
-        asset = marks.chosen(context)
+        asset = marks.required(context)
         tags = [tag.strip() for tag in self.tags.split(",") if tag.strip()]
         try:
-            catalogue.mark(asset, self.author, self.description or self.figures(asset), tags)
+            catalogue.mark(asset, self.author, self.summary or self.figures(asset), tags)
             catalogue.draw_preview(context, asset)
         except (OSError, RuntimeError, contract.UnrenderError) as error:
             self.report({"WARNING"}, f"The asset is marked, but has no picture: {error}")

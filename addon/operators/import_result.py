@@ -9,13 +9,6 @@ import bpy
 from ...backend import contract
 from ..importer import marks, scene
 
-FOLDER = bpy.props.StringProperty(
-    name="Folder",
-    description="A result folder, or the job folder around it. Empty takes the scene's job folder",
-    subtype="DIR_PATH",
-    options={"SKIP_SAVE"},
-)
-
 
 def folder_of(context: bpy.types.Context, directory: str) -> Path:
     """The folder an operator was given, or the scene's job folder."""
@@ -36,8 +29,15 @@ def told(operator: bpy.types.Operator, error: Exception) -> set[str]:
     return {"CANCELLED"}
 
 
-class _Chooses:
+class _Chooses(bpy.types.Operator):
     """An operator on a result folder that asks for one in the file browser where the scene's job has none."""
+
+    directory: bpy.props.StringProperty(
+        name="Folder",
+        description="A result folder, or the job folder around it. Empty takes the scene's job folder",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE"},
+    )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Blender calls this for a click."""
@@ -47,14 +47,13 @@ class _Chooses:
         return {"RUNNING_MODAL"}
 
 
-class UNRENDER_OT_import_result(_Chooses, bpy.types.Operator):
+class UNRENDER_OT_import_result(_Chooses):
     """Add the finished asset: mesh, material, and the light it was found under"""
 
     bl_idname = "unrender.import_result"
     bl_label = "Import Result"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: FOLDER
     name: bpy.props.StringProperty(
         name="Name", description="Name of the new collection and its object", default="Unrendered"
     )
@@ -83,14 +82,12 @@ class UNRENDER_OT_import_result(_Chooses, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class UNRENDER_OT_replace_result(_Chooses, bpy.types.Operator):
+class UNRENDER_OT_replace_result(_Chooses):
     """Give the asset imported before this result's mesh and textures. Its name, place, collections and materials stay"""
 
     bl_idname = "unrender.replace_result"
     bl_label = "Replace Previous"
     bl_options = {"REGISTER", "UNDO"}
-
-    directory: FOLDER
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -103,12 +100,11 @@ class UNRENDER_OT_replace_result(_Chooses, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
         settings = context.scene.unrender
-        asset = marks.chosen(context)
         try:
             result = scene.read(folder_of(context, self.directory))
             scene.replace(
                 context.scene,
-                asset,
+                marks.required(context),
                 result,
                 with_world=settings.import_world,
                 with_cameras=settings.import_cameras,

@@ -15,7 +15,7 @@ from ..operators.open_file import UNRENDER_OT_open_log, UNRENDER_OT_open_report
 from .base import Panel
 
 
-class UNRENDER_PT_import(Panel, bpy.types.Panel):
+class UNRENDER_PT_import(Panel):
     """The asset into the scene, and what can be done with it there."""
 
     bl_idname = "UNRENDER_PT_import"
