@@ -83,7 +83,7 @@ def read_scene(
         dataset = read_source(source, request.views, threads, reading)
         ready()
     if request.light.file is None:
-        light = EnvironmentLight(request.light.resolution, device=device)
+        light = EnvironmentLight(request.light.resolution)
     else:
         picture = read_environment(Path(request.light.file)) * request.light.strength
         light = EnvironmentLight.from_latlong(picture, request.light.resolution, math.radians(request.light.rotation))
