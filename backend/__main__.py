@@ -28,6 +28,12 @@ class Verb(NamedTuple):
 VERBS = {
     "reconstruct": Verb("reconstruct", "reconstruct", options.reconstruct, "posed images in, an asset out"),
     "run": Verb("reconstruct", "run", options.run, "the same for a job folder that holds a request.json"),
+    "convert-config": Verb(
+        "convert_config",
+        "convert_config",
+        options.convert_config,
+        "another program's configuration as a request of ours",
+    ),
     "evaluate": Verb("evaluate", "evaluate", options.evaluate, "measure a result against images"),
     "render": Verb("render", "render", options.render, "render a result under another HDRI"),
     "doctor": Verb("doctor", "doctor", options.device, "what this machine has, what is missing and how to get it"),

@@ -15,8 +15,16 @@ _ENGINE = (
 
 def reconstruct(parser: argparse.ArgumentParser) -> None:
     """Options of `reconstruct`."""
-    parser.add_argument("source", help="folder of posed images, a transforms.json, or a mesh (.obj, .glb, .gltf)")
+    parser.add_argument(
+        "source",
+        nargs="?",
+        help="folder of posed images, a transforms.json, or a mesh (.obj, .glb, .gltf); may be left out with --config",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="job folder; new, empty, or resumed")
+    parser.add_argument(
+        "--config", metavar="NAME", help="an example (bob, nerf_chair, ...) or a .json file to start from"
+    )
+    parser.add_argument("--source", dest="other_source", metavar="SOURCE", help="the same as SOURCE")
     parser.add_argument("--preset", choices=PRESETS, help="how much time to spend (default: standard)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, such as shape.cells=64"
@@ -28,6 +36,17 @@ def run(parser: argparse.ArgumentParser) -> None:
     """Options of `run`."""
     parser.add_argument("request", help="request.json of a job folder, or the folder; its relative paths start there")
     _job(parser)
+
+
+def convert_config(parser: argparse.ArgumentParser) -> None:
+    """Options of `convert-config`."""
+    parser.add_argument(
+        "config", metavar="THEIRS.json", help="a configuration with the keys ref_mesh, iter, train_res, ..."
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="where the request goes (default: standard output)")
+    parser.add_argument(
+        "--partial", action="store_true", help="leave out the keys that have no counterpart, instead of refusing them"
+    )
 
 
 def evaluate(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backend.commands.examples import Example, load
 from backend.commands.failures import event_of, explain
 from backend.console import Console
 from backend.contract import (
@@ -22,6 +23,7 @@ from backend.contract import (
     RequestError,
     Result,
     Started,
+    Warned,
     assign,
     parse,
     read_result,
@@ -32,12 +34,22 @@ from backend.job import Job, absolute, read_request
 
 def reconstruct(arguments: argparse.Namespace, console: Console) -> None:
     """The verb `reconstruct`."""
-    data: dict[str, Any] = {"source": arguments.source}
+    example = load(arguments.config) if arguments.config else Example(request={})
+    source = arguments.source or arguments.other_source
+    if arguments.source and arguments.other_source:
+        raise RequestError("two sources are given; expected SOURCE or --source SOURCE", code="usage")
+    if not source and not arguments.config:
+        raise RequestError("no source is given; expected SOURCE or --config NAME", code="usage")
+    data: dict[str, Any] = {**example.request, **({"source": source} if source else {})}
     if arguments.preset:
         data["preset"] = arguments.preset
     for assignment in arguments.set:
         data = assign(data, assignment)
-    _run(absolute(parse(data), Path.cwd()), Path(arguments.output).absolute(), arguments, console)
+    request = absolute(parse(data), Path.cwd())
+    _refuse_missing_files(request, example.needs)
+    if example.differs:
+        console(Warned(message=example.differs, code="config-differs"))
+    _run(request, Path(arguments.output).absolute(), arguments, console)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -118,7 +130,7 @@ def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
         return run_pipeline(request, job, emit, team)
 
 
-def _refuse_missing_files(request: Request) -> None:
+def _refuse_missing_files(request: Request, hint: str = "") -> None:
     named = {
         "source": request.source,
         "keep_mesh": request.keep_mesh,
@@ -127,7 +139,9 @@ def _refuse_missing_files(request: Request) -> None:
     }
     for key, path in named.items():
         if path is not None and not Path(path).exists():
-            raise RequestError(f"{key} is {path}, which does not exist", hint="Check the path.", code=f"{key}-missing")
+            raise RequestError(
+                f"{key} is {path}, which does not exist", hint=hint or "Check the path.", code=f"{key}-missing"
+            )
 
 
 def _is_pipe(stream: Any) -> bool:
