@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes.util
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -35,6 +38,12 @@ def studio_scene(
             hint="Enable the add-on Cycles Render Engine in the preferences.",
             code="no-cycles",
         )
+    if quality.engine != "CYCLES" and not _can_draw():
+        raise contract.EnvironmentFault(
+            "EEVEE needs a display or the library EGL, and Blender would end at once without either",
+            hint="Choose Cycles, install libegl1, or run Blender with a display.",
+            code="no-display",
+        )
     studio = scene.copy()
     placeholder = bpy.data.cameras.new("Unrender Camera")
     camera = bpy.data.objects.new("Unrender Camera", placeholder)
@@ -54,6 +63,14 @@ def studio_scene(
         bpy.data.objects.remove(camera)
         bpy.data.cameras.remove(placeholder)
         bpy.data.scenes.remove(studio)
+
+
+def _can_draw() -> bool:
+    """Whether this process can have a graphics context. Asked for one in vain, Blender aborts."""
+    if sys.platform != "linux" or not bpy.app.background:
+        return True
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(display) or ctypes.util.find_library("EGL") is not None
 
 
 def _shines(thing: bpy.types.Object) -> bool:

@@ -49,6 +49,7 @@ def test_a_capture_is_linear_premultiplied_and_where_the_camera_says(blender):
     refusals = found["refusals"]
     assert "is selected" in refusals["selection"] and "holds no capture" in refusals["foreign"]
     assert "holds a reconstruction" in refusals["used"] and "ORTHO" in refusals["ortho"]
+    assert "EEVEE needs a display" in refusals["eevee"]
     assert found["foreign"] == ["novel.txt"] and found["ortho_left"] == []
 
 

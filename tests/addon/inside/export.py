@@ -1,6 +1,8 @@
 """Tiny captures: a glowing ball through an awkward camera, the automatic rig, and what is refused."""
 
+import ctypes.util
 import json
+import os
 from pathlib import Path
 
 import bpy
@@ -112,6 +114,12 @@ refusals["foreign"] = refusal(bpy.ops.unrender.export_views, directory=str(forei
 used = FOLDER / "used"
 (used / "state").mkdir(parents=True)
 refusals["used"] = refusal(bpy.ops.unrender.export_views, directory=str(used))
+scene.unrender.engine, find = "EEVEE", ctypes.util.find_library
+for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+    os.environ.pop(name, None)
+ctypes.util.find_library = lambda _: None  # a machine without any graphics: EEVEE would end the process
+refusals["eevee"] = refusal(bpy.ops.unrender.export_views, directory=str(FOLDER / "eevee"))
+scene.unrender.engine, ctypes.util.find_library = "CYCLES", find
 awkward.data.type = "ORTHO"
 select(wall, awkward)
 scene.unrender.source = "SCENE"

@@ -81,7 +81,10 @@ def look(pose, pixels, transparent):
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising = 64, False
     scene.render.film_transparent, scene.render.use_persistent_data = transparent, True
-    scene.world.cycles.sampling_method, scene.world.cycles.sample_map_resolution = "MANUAL", 128  # quick; nothing shines sharply
+    scene.world.cycles.sampling_method, scene.world.cycles.sample_map_resolution = (
+        "MANUAL",
+        128,
+    )  # quick; nothing shines sharply
     scene.render.resolution_x = scene.render.resolution_y = pixels
     scene.render.image_settings.file_format = "OPEN_EXR"
     scene.render.filepath = str(FOLDER / "look.exr")
