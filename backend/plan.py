@@ -12,7 +12,8 @@ from backend.contract import EnvironmentFault, Planned, Request, parse
 from backend.memory import Free
 
 # Bytes. From the growth of a process's peak on the CPU while each count alone was raised, then set so that three runs on an H100 lay
-# between 15 % above and 22 % below the plan: 512 px with 1K textures took 2.9 GB at 4 views a step and 2.7 GB at 8, 1600 px with 4K 11.1 GB.
+# between 15 % above and 22 % below the plan: 512 px with 1K textures took 2.9 GB at 4 views a step and 2.7 GB at 8; 1600 px with 4K
+# took 11.1 GB.
 CANVAS_PIXEL = 60  # of each rendered pixel: rasteriser, antialiasing and their gradients
 COVERED_PIXEL = 700  # of each pixel with surface: what is interpolated there, material, shading, and their gradients
 CELL = 480  # of the grid: distance, offsets, weights, Adam's moments, what a step extracts
