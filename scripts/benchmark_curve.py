@@ -30,7 +30,7 @@ from backend.contract import Event, parse  # noqa: E402
 from backend.dataset.views import Views  # noqa: E402
 from backend.job import Job  # noqa: E402
 from backend.material.channels import MaterialMaps  # noqa: E402
-from backend.material.textures import MaterialTextures  # noqa: E402
+from backend.material.textures import CHANNELS, MaterialTextures  # noqa: E402
 from backend.optimise.fit import Fit  # noqa: E402
 from backend.optimise.refine import RefineFit  # noqa: E402
 from backend.optimise.shape import ShapeFit  # noqa: E402
@@ -102,7 +102,8 @@ def _judged(mark: Mark, renderer: Renderer, views: Views) -> dict[str, Any]:
     if isinstance(fit, ShapeFit):
         fit.field.load_state_dict(mark.material)
     else:
-        fit.textures = MaterialTextures(MaterialMaps(**mark.material)).to(mark.surface.vertices.device)
+        device = mark.surface.vertices.device
+        fit.textures = MaterialTextures(MaterialMaps(*mark.material["values"].split(CHANNELS, -1))).to(device)
     fit.light.load_state_dict(mark.light)
     with torch.no_grad():
         level, overlap = judge(renderer, mark.surface, fit.material, fit.light.prefiltered(), views)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import rq
 
 from backend.contract import RequestError
 from backend.dataset.distortion import Distortion
@@ -45,6 +44,8 @@ def decomposed(projection: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarr
             hint="export the cameras again",
             code="pose-invalid",
         )
+    from scipy.linalg import rq  # a third of a second to import, and few formats need it
+
     centre = -np.linalg.solve(left, projection[:, 3])
     left = left * np.sign(np.linalg.det(left))  # its sign is free, a rotation's is not
     K, turn = rq(left)

@@ -117,7 +117,6 @@ def test_a_killed_blender_leaves_a_job_that_resumes(tools, extension, folder, st
     parent = f"""
 import sys, time, types, importlib
 from pathlib import Path
-sys.path.insert(0, {str(ROOT.parent)!r})
 for name, path in (("tree", {str(ROOT)!r}), ("tree.addon", {str(ROOT / "addon")!r})):
     package = types.ModuleType(name); package.__path__ = [path]; sys.modules[name] = package
 job = importlib.import_module("tree.addon.job")
