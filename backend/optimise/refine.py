@@ -127,7 +127,7 @@ class RefineFit:
             log_gains = self.log_gains.index_select(0, index)
             gains = torch.cat([log_gains.exp(), torch.ones_like(log_gains[:, :1])], -1)
             image = image * gains[:, None, None, :]
-        compared = photometric(self.renderer.engine, image, self.views, index, self._noise_seed())
+        compared = photometric(self.renderer.engine, image, self.views, index, self.team.seed(self.clock))
         terms = {"color": compared.color, "mask": compared.mask_squared, **self._smoothness(frame)}
         if weights.normal_smoothness and frame.sample.normal is not None:
             terms["normal_smoothness"] = normal_uprightness(frame.sample.normal, real)
@@ -224,10 +224,6 @@ class RefineFit:
             groups.append(Group((self.log_gains,), settings.learning_rate_light))
         self.optimiser = Adam(groups, eps=1e-15)
         self.recorded.forget()
-
-    def _noise_seed(self) -> Tensor:
-        """[1] int32 of this step's random background, in this process."""
-        return (self.clock * self.team.size + self.team.rank).int()
 
     def _average_gradients(self) -> None:
         parameters = (*self.textures.parameters(), self.positions, self.log_gains)

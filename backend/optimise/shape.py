@@ -111,7 +111,7 @@ class ShapeFit:
         surface, extracted = self._extract()
         cameras, canvas = self.scaled.cameras.select(index), self.scaled.canvas
         frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
-        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self._noise_seed())
+        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self.team.seed(self.clock))
         absolute = self.settings.method == "flexicubes"
         terms = {
             "color": compared.color,
@@ -214,10 +214,6 @@ class ShapeFit:
         self.room.clear()
         self.tally.clear()
         self.recorded.forget()
-
-    def _noise_seed(self) -> Tensor:
-        """[1] int32 of this step's random background, in this process."""
-        return (self.clock * self.team.size + self.team.rank).int()
 
     def _average_gradients(self) -> None:
         self.team.average_([parameter.grad for parameter in (*self.grid.parameters(), *self.field.parameters())])
