@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "scripts"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
 
 import datasets_archive
 import datasets_fetch
@@ -28,6 +27,9 @@ from backend.contract import EnvironmentFault, RequestError
 from backend.dataset.formats import read_capture
 from backend.dataset.frame import read_frame
 from backend.export.images import write_png
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Server(ThreadingHTTPServer):
