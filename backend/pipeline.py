@@ -19,7 +19,7 @@ from backend.bake.textures import finish_maps
 from backend.bake.unseen import seen_texels
 from backend.contract import Event, Progress, Request, Result, to_dict, version, write_json
 from backend.dataset.hull import visual_hull
-from backend.dataset.load import READING
+from backend.dataset.source import READING, Reading, survey
 from backend.dataset.views import Views
 from backend.engines.select import select_engine
 from backend.export.asset import Asset
@@ -41,7 +41,7 @@ from backend.optimise.team import Team
 from backend.plan import Images, Plan, follow, numbers, plan_run, read_numbers
 from backend.render.renderer import Renderer
 from backend.run import Run, optimise
-from backend.scene import images_of, read_scene, survey
+from backend.scene import images_of, read_scene
 from backend.watch import Watch
 
 HALF_EXTENT = 1.08  # of the grid: the object's longest side is 2, and its surface must not touch the grid's border
@@ -51,13 +51,16 @@ _CUT = (
 )
 
 
-def reconstruct(request: Request, job: Job, emit: Callable[[Event], None], team: Team | None = None) -> Result:
+def reconstruct(
+    request: Request, job: Job, emit: Callable[[Event], None], team: Team | None = None, ahead: Reading | None = None
+) -> Result:
     """Run a request in its job folder; see `contract` for what is raised and `Job` for what is left behind.
 
-    Every process of a team runs this; the first alone is heard, and leaves anything behind.
+    Every process of a team runs this; the first alone is heard, and leaves anything behind. `ahead` are the source's photographs where
+    reading them was begun before.
     """
     team = team or Team()
-    run_ = _begin(request, job, emit, team)
+    run_ = _begin(request, job, emit, team, ahead)
     if run_.scene.kept is None:
         mesh, maps = _asset(run_)
     else:
@@ -66,22 +69,28 @@ def reconstruct(request: Request, job: Job, emit: Callable[[Event], None], team:
     return team.from_first(lambda: _export(run_, fit))
 
 
-def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team) -> Run:
+def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team, ahead: Reading | None) -> Run:
     began = time.monotonic()
     device = torch.device(request.device)
     threads = request.threads or os.cpu_count() or 1
     torch.set_num_threads(threads)
     torch.manual_seed(request.seed)
     emit(Progress(stage="views", step=0, steps=1))
-    source = survey(request)
+    source = survey(Path(request.source), request.views.holdout) if ahead is None else ahead.source
     images = images_of(request, source)
     renderer = Renderer(select_engine(request.engine, device, threads))
     plan = team.from_first(lambda: _plan(request, images, job, device))
     emit(plan.event(images))
     loading = threading.Thread(target=renderer.engine.load, name="load", daemon=True)
     loading.start()  # while images are read
-    reading = max(READING, free_memory(torch.device("cpu")).host // 8)
-    scene = read_scene(plan.request, renderer, device, source, threads, reading, loading.join)
+    resolution = plan.request.views.resolution
+    if ahead is not None and ahead.resolution != resolution:
+        ahead.leave()
+        ahead = None
+    if source is not None and ahead is None:
+        bytes_ = max(READING, free_memory(torch.device("cpu")).host // 8)
+        ahead = Reading(source, resolution, threads, bytes_)
+    scene = read_scene(plan.request, renderer, device, ahead, loading.join)
     views = scene.dataset.train
     train = views.to(device) if plan.images == "device" else views.within_reach(device)
     watch = Watch(job, emit, train, scene.dataset.similarity, scene.light, renderer)

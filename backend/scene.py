@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 
 from backend.contract import Request, RequestError
-from backend.dataset.load import READING, Source, find_source, read_source
+from backend.dataset.load import read_source
 from backend.dataset.mesh_file import TexturedMesh
-from backend.dataset.reference import MESH_SUFFIXES, read_environment, read_mesh
+from backend.dataset.reference import read_environment, read_mesh
+from backend.dataset.source import Reading, Source, survey
 from backend.dataset.views import Dataset, Similarity
 from backend.geometry.mesh import Mesh
 from backend.light.environment import EnvironmentLight
@@ -39,14 +40,6 @@ class Scene:
     kept: tuple[Mesh, MaterialMaps] | None
 
 
-def survey(request: Request) -> Source | None:
-    """What a run will read, from the files' heads alone; None where views of a reference mesh are rendered."""
-    path = Path(request.source)
-    if path.suffix.lower() in MESH_SUFFIXES:
-        return None
-    return find_source(path.parent if path.is_file() else path, request.views.holdout)
-
-
 def images_of(request: Request, source: Source | None) -> Images:
     """How many images of what size a run will have."""
     if source is None:
@@ -59,28 +52,25 @@ def read_scene(
     request: Request,
     renderer: Renderer,
     device: torch.device,
-    source: Source | None = None,
-    threads: int = 4,
-    reading: int = READING,
+    reading: Reading | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> Scene:
     """Read everything a request names; RequestError says what is wrong with which file.
 
     Args:
         request, renderer, device: of the run.
-        source: what `survey` found, where it was asked before.
-        threads, reading: images read at once, and the bytes these may take at full size.
+        reading: of the photographs, where it was begun before.
         ready: waits until the renderer may be used.
     """
     given = (
         _unwrapped(Path(request.keep_mesh)) if request.keep_mesh else None
     )  # first: views may take minutes to render
-    source = source or survey(request)
+    source = survey(Path(request.source), request.views.holdout) if reading is None else reading.source
     if source is None:
         ready()
         dataset = _reference(request, read_mesh(Path(request.source)), renderer, device)
     else:
-        dataset = read_source(source, request.views, threads, reading)
+        dataset = read_source(reading or Reading(source, request.views.resolution, 4), request.views)
         ready()
     if request.light.file is None:
         light = EnvironmentLight(request.light.resolution)

@@ -10,8 +10,9 @@ import stat
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.commands.examples import Example, load
 from backend.commands.failures import event_of, explain
@@ -30,6 +31,9 @@ from backend.contract import (
     version,
 )
 from backend.job import Job, absolute, read_request
+
+if TYPE_CHECKING:
+    from backend.dataset.source import Reading
 
 
 def reconstruct(arguments: argparse.Namespace, console: Console) -> None:
@@ -106,6 +110,28 @@ def _follow(request: Request, arguments: argparse.Namespace) -> None:
 
 
 def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
+    with _ahead(request) as ahead:
+        return _with_torch(request, job, emit, ahead)
+
+
+@contextlib.contextmanager
+def _ahead(request: Request) -> Iterator[Reading | None]:
+    """Photographs that are read while torch is imported, which takes seconds; None where there is nothing to read, or something wrong."""
+    from backend.dataset.source import read_ahead, survey
+
+    ahead = None
+    with contextlib.suppress(RequestError):  # the run itself comes upon it again, and says so in its turn
+        source = survey(Path(request.source), request.views.holdout)
+        if source is not None:
+            ahead = read_ahead(source, request.views.resolution, request.threads or os.cpu_count() or 1)
+    try:
+        yield ahead
+    finally:
+        if ahead is not None:
+            ahead.leave()
+
+
+def _with_torch(request: Request, job: Job, emit: Any, ahead: Reading | None) -> Result:
     import torch
 
     from backend.commands.device import known_engine, pick_device
@@ -127,7 +153,7 @@ def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
     )
     job.raise_if_cancelled()
     with team_of(torch.device(device)) as team:
-        return run_pipeline(request, job, emit, team)
+        return run_pipeline(request, job, emit, team, ahead)
 
 
 def _refuse_missing_files(request: Request, hint: str = "") -> None:

@@ -16,8 +16,8 @@ from backend.commands.asset import load_asset
 from backend.commands.device import pick_device
 from backend.console import Console
 from backend.contract import Finished, Progress, RequestError, Result, read_result
-from backend.dataset.image_file import read_picture
 from backend.dataset.normalise import normalise_cameras
+from backend.dataset.picture_file import read_picture
 from backend.dataset.reference import read_environment
 from backend.dataset.transforms import is_transforms, read_transforms
 from backend.dataset.views import Cameras

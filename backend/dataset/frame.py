@@ -11,23 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from backend.contract import RequestError
-from backend.dataset.image_file import (
-    Picture,
-    coverage_of,
-    light_of,
-    mask_channels,
-    read_picture,
-    resize_area,
-    shrink_rows,
-)
+from backend.dataset.picture_file import Picture, mask_channels, read_picture
+from backend.dataset.pixels import coverage_of, light_of, resize_area, shrink_rows
 from backend.dataset.posed import Lens, PosedImage
 
-Rows = Callable[[int, int], Tensor]  # (first, last) -> [last - first, W, 4] float32 light
+Rows = Callable[[int, int], np.ndarray]  # (first, last) -> [last - first, W, 4] float32 light
 
 
 @dataclass(frozen=True)
@@ -41,7 +31,7 @@ class Frame:
         notes: what was adjusted, worded for a list of names to follow.
     """
 
-    rgba: Tensor
+    rgba: np.ndarray
     intrinsics: tuple[float, float, float, float]
     masked: bool
     notes: tuple[str, ...]
@@ -55,7 +45,7 @@ def read_frame(posed: PosedImage, resolution: int) -> Frame:
     mask = None if posed.mask is None else _mask(posed.mask, height, width, notes)
     fx, fy, cx, cy = posed.lens.intrinsics(width, height)
 
-    def rows(first: int, last: int) -> Tensor:
+    def rows(first: int, last: int) -> np.ndarray:
         light = light_of(picture.rows(first, last))
         return light if mask is None else _masked(light, coverage_of(mask.rows(first, last)))
 
@@ -65,7 +55,7 @@ def read_frame(posed: PosedImage, resolution: int) -> Frame:
     shrink = min(1.0, resolution / max(height, width)) if resolution else 1.0
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
     down, across = size[0] / height, size[1] / width
-    small = shrink_rows(source, height, size).half()
+    small = shrink_rows(source, height, size).astype(np.float16)
     masked = picture.has_alpha or mask is not None
     return Frame(small, (fx * across, fy * down, cx * across, cy * down), masked, tuple(notes))
 
@@ -111,12 +101,12 @@ def _mask(path: Path, height: int, width: int, notes: list[str]) -> Picture:
             code="mask-size",
         )
     notes.append("masks of another size than their images were resized")
-    return Picture(resize_area(coverage_of(mask)[..., None], (height, width)).numpy(), linear=True)
+    return Picture(resize_area(coverage_of(mask)[..., None], (height, width)), linear=True)
 
 
-def _masked(light: Tensor, mask: Tensor) -> Tensor:
+def _masked(light: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Premultiplied by the mask's coverage instead of the image's own alpha, in place."""
-    light *= (mask / light[..., 3].clamp(min=1e-6))[..., None]
+    light *= (mask / light[..., 3].clip(min=1e-6))[..., None]
     light[..., 3] = mask
     return light
 
@@ -125,19 +115,22 @@ def _undistorted(
     rows: Rows, lens: Lens, intrinsics: tuple[float, float, float, float], height: int, width: int
 ) -> Rows:
     """The image a lens without distortion would have taken, with the same intrinsics. What lies beyond the photograph is empty."""
+    import torch  # here, so that straight photographs are read before it is there
+
     fx, fy, cx, cy = intrinsics
 
-    def straight(first: int, last: int) -> Tensor:
+    def straight(first: int, last: int) -> np.ndarray:
         x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(first, last) + 0.5)
         x, y = lens.distortion.apply((x - cx) / fx, (y - cy) / fy)
         x, y = (np.nan_to_num(value, nan=-1e6).clip(-1e6, 1e6) for value in (cx + fx * x, cy + fy * y))
         reached = y[(y > -1) & (y < height + 1)]
         if not reached.size:
-            return torch.zeros(last - first, width, 4)
+            return np.zeros((last - first, width, 4), np.float32)
         top, bottom = max(0, math.floor(reached.min()) - 1), min(height, math.ceil(reached.max()) + 1)
         # sampled here and not by cv2.remap, which rounds positions to 1/32 pixel
         where = np.stack([2 * x / width - 1, 2 * (y - top) / (bottom - top) - 1], axis=-1).astype(np.float32)
-        strip = rows(top, bottom).permute(2, 0, 1)[None]
-        return F.grid_sample(strip, torch.from_numpy(where)[None], align_corners=False)[0].permute(1, 2, 0).contiguous()
+        strip = torch.from_numpy(rows(top, bottom)).permute(2, 0, 1)[None]
+        bent = torch.nn.functional.grid_sample(strip, torch.from_numpy(where)[None], align_corners=False)
+        return np.ascontiguousarray(bent[0].permute(1, 2, 0).numpy())
 
     return straight

@@ -15,7 +15,6 @@ import numpy as np
 from torch import Tensor
 
 from backend.contract import RequestError
-from backend.dataset.image_file import Picture, decode_picture
 from backend.dataset.mesh_file import (
     Corners,
     SurfaceMaps,
@@ -26,6 +25,7 @@ from backend.dataset.mesh_file import (
     normal_map,
     value_map,
 )
+from backend.dataset.picture_file import Picture, decode_picture
 
 READABLE_EXTENSIONS = {"KHR_mesh_quantization", "KHR_materials_unlit", "KHR_materials_ior", "KHR_materials_specular"}
 COMPONENTS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}

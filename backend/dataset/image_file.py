@@ -1,175 +1,29 @@
-"""Image files -> linear Rec.709 values. Whatever the file holds, what leaves this module is float32 with row 0 at the top."""
+"""Image files -> tensors of linear Rec.709 values. Whatever the file holds, what leaves this module is float32 with row 0 at the top."""
 
 from __future__ import annotations
 
-import io
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
-import cv2
-import imageio.v3 as imageio
-import numpy as np
-import OpenEXR
 import torch
-from PIL import Image
 from torch import Tensor
 
-from backend.contract import RequestError
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".exr", ".hdr")
-LARGEST_VALUE = 65504.0  # of float16, in which the views are kept
-STRIP = 256  # rows of a large picture that are light at a time; as floats all of them would be sixteen bytes a pixel
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A file's pixels as they are stored.
-
-    Attributes:
-        values: [H, W, C] uint8, uint16 or float32, C from 1 (grey) to 4 (RGBA).
-        linear: the values are linear light with alpha multiplied in (EXR, HDR), not sRGB-encoded with straight alpha (PNG, JPEG).
-        orientation: EXIF's, 1 to 8; 1 is upright. The values are as stored, unturned.
-    """
-
-    values: np.ndarray
-    linear: bool
-    orientation: int = 1
-
-    @property
-    def has_alpha(self) -> bool:
-        """The last channel is alpha."""
-        return self.values.shape[2] in (2, 4)
-
-    def scaled(self) -> np.ndarray:
-        """[H, W, C] float32: integers divided by their largest value, floats as they are. Nothing is decoded."""
-        if self.values.dtype.kind == "f":
-            return self.values
-        return self.values.astype(np.float32) / np.float32(np.iinfo(self.values.dtype).max)
-
-    def upright(self) -> Picture:
-        """The picture turned as its EXIF orientation asks."""
-        values = self.values
-        if self.orientation in (5, 6, 7, 8):  # stored on its side: transpose first
-            values = values.transpose(1, 0, 2)
-        if self.orientation in (2, 3, 6, 7):
-            values = values[:, ::-1]
-        if self.orientation in (3, 4, 7, 8):
-            values = values[::-1]
-        return Picture(np.ascontiguousarray(values), self.linear)
-
-    def rows(self, first: int, last: int) -> Picture:
-        """Rows `first` to `last`, the latter excluded, of the same memory."""
-        return replace(self, values=self.values[first:last])
-
-
-def picture_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) as the file's head has it, unturned; None where it cannot be told (reading the file then says why)."""
-    try:
-        if path.suffix.lower() == ".exr":
-            with OpenEXR.File(str(path), header_only=True) as file:
-                low, high = file.header()["displayWindow"]
-                width, height = (high - low + 1).tolist()
-                return width, height
-        if path.suffix.lower() == ".hdr":
-            height, width = _decode_cv2(path.read_bytes()).shape[:2]
-            return width, height
-        with Image.open(path) as file:
-            return file.size
-    except (OSError, RuntimeError, ValueError, SyntaxError, KeyError, cv2.error):
-        return None
-
-
-def read_picture(path: Path) -> Picture:
-    """Read PNG (8 or 16 bit), JPEG, EXR or Radiance HDR without changing a value.
-
-    Raises RequestError (codes image-missing, image-unreadable, image-format), which names the file.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in IMAGE_SUFFIXES:
-        raise RequestError(
-            f"{path}: images of type '{suffix}' are not read",
-            hint=f"convert it to one of {', '.join(IMAGE_SUFFIXES)}",
-            code="image-format",
-        )
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise RequestError(f"{path}: no such image", hint="put the file there", code="image-missing") from None
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from None
-    if suffix != ".exr":
-        return decode_picture(data, str(path))
-    try:
-        return Picture(_read_exr(path), linear=True)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise _unreadable(path, str(error)) from None
-
-
-def decode_picture(data: bytes, name: str) -> Picture:
-    """A PNG, JPEG or Radiance HDR held in memory; `name` is for messages. Raises RequestError (image-unreadable)."""
-    try:
-        if data.startswith(b"#?"):
-            return Picture(_decode_cv2(data), linear=True)
-        if data.startswith(b"\x89PNG"):
-            values = _decode_cv2(data) if _beyond_imageio(data) else _checked(imageio.imread(data, extension=".png"))
-            return Picture(values, linear=False)
-        if data.startswith(b"\xff\xd8"):
-            values = _checked(imageio.imread(data, extension=".jpg"))
-            if values.shape[2] == 4:
-                raise ValueError("its colours are CMYK; expected RGB or grey")
-            return Picture(values, linear=False, orientation=_orientation(data))
-        raise ValueError("its content is neither PNG, JPEG, EXR nor HDR" if data else "the file is empty")
-    except (OSError, ValueError, RuntimeError, SyntaxError, cv2.error) as error:
-        raise _unreadable(name, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+from backend.dataset import pixels
+from backend.dataset.picture_file import Picture, read_picture
 
 
 def read_image(path: Path) -> Tensor:
-    """An image as light: [H, W, 4] float32, linear Rec.709 premultiplied by alpha; alpha is 1 where the file has none.
-
-    The colours of EXR and HDR files are taken as they are; others are decoded from sRGB, then multiplied by their alpha. A picture with an
-    EXIF orientation is turned upright. Values that are not finite become 0 and none exceeds float16's largest.
-    """
+    """An image as light, [H, W, 4] float32: see `pixels.light_of`. A picture with an EXIF orientation is turned upright."""
     return light_of(read_picture(path).upright())
 
 
 def light_of(picture: Picture) -> Tensor:
-    """[H, W, 4] float32 linear premultiplied RGBA of a picture, unturned; see `read_image`."""
-    # one plane at a time: NumPy is three times slower over channels that lie side by side
-    planes = cv2.split(picture.values)
-    colour = list(planes[:-1] if picture.has_alpha else planes)
-    alpha = np.ones(picture.values.shape[:2], np.float32)
-    if not picture.linear:
-        colour = [_decoded(plane) for plane in colour]
-    if picture.has_alpha:
-        alpha = replace(picture, values=planes[-1]).scaled().clip(0.0, 1.0)
-        colour = colour if picture.linear else [plane * alpha for plane in colour]
-    light = cv2.merge([*(colour * 3 if len(colour) == 1 else colour), alpha])
-    if picture.linear:
-        light = np.nan_to_num(light, nan=0.0, posinf=LARGEST_VALUE).clip(0.0, LARGEST_VALUE)
-    return torch.from_numpy(light)
+    """`pixels.light_of` as a tensor."""
+    return torch.from_numpy(pixels.light_of(picture))
 
 
 def read_mask(path: Path) -> Tensor:
-    """A mask: [H, W] float32 in [0, 1], 1 on the object. Grey is taken as stored; a cut-out (alpha not all 1) gives its alpha."""
-    return coverage_of(read_picture(path).upright())
-
-
-def coverage_of(picture: Picture) -> Tensor:
-    """[H, W] float32 coverage that a mask picture stores, unturned; see `read_mask`."""
-    values = mask_channels(picture).scaled()
-    return torch.from_numpy(np.nan_to_num(values.mean(axis=2), nan=0.0).clip(0.0, 1.0))
-
-
-def mask_channels(picture: Picture) -> Picture:
-    """The channels of a mask picture whose mean is its coverage: alpha where the picture is a cut-out, else its grey or colours."""
-    values = picture.values
-    full = 1.0 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
-    if picture.has_alpha and values[..., -1].min() < full:
-        return replace(picture, values=values[..., -1:])
-    return replace(picture, values=values[..., : 1 if values.shape[2] < 3 else 3])
+    """A mask, [H, W] float32 in [0, 1]: see `pixels.coverage_of`. Turned upright as `read_image` does."""
+    return torch.from_numpy(pixels.coverage_of(read_picture(path).upright()))
 
 
 def srgb_to_linear(encoded: Tensor) -> Tensor:
@@ -178,129 +32,5 @@ def srgb_to_linear(encoded: Tensor) -> Tensor:
 
 
 def resize_area(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Mean over each new pixel's own area: [H, W, C] float32 -> [size[0], size[1], C] on the CPU.
-
-    Exact for any ratio when shrinking, so nothing aliases; give it premultiplied linear values. Enlarging is bilinear.
-    """
-    height, width = size
-    if (height, width) == tuple(image.shape[:2]):
-        return image
-    shrinking = height <= image.shape[0] and width <= image.shape[1]
-    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    small = cv2.resize(image.numpy(), (width, height), interpolation=method)
-    return torch.from_numpy(small.reshape(height, width, image.shape[2]))
-
-
-def shrink_rows(rows: Callable[[int, int], Tensor], height: int, size: tuple[int, int]) -> Tensor:
-    """`resize_area` of a picture that is asked for strip by strip, so that it never lies in memory whole.
-
-    Args:
-        rows: (first, last) -> [last - first, W, C] float32 rows of the picture.
-        height: how many rows it has.
-        size: (height, width) of the result, neither larger than the picture's.
-
-    Returns:
-        [size[0], size[1], C] float32.
-    """
-    step = height / size[0]
-    count = max(1, int(STRIP / step))
-    parts = []
-    for top in range(0, size[0], count):
-        bottom = min(top + count, size[0])
-        first, last = int(top * step), min(height, math.ceil(bottom * step))
-        strip = rows(first, last)
-        narrow = resize_area(strip, (strip.shape[0], size[1]))
-        if step > 1:
-            edges = torch.arange(top, bottom + 1, dtype=torch.float64) * step
-            row = torch.arange(first, last, dtype=torch.float64)
-            shared = torch.minimum(edges[1:, None], row + 1) - torch.maximum(edges[:-1, None], row)
-            narrow = torch.tensordot((shared.clamp(min=0.0) / step).float(), narrow, dims=1)
-        parts.append(narrow)
-    return torch.cat(parts)
-
-
-def _decoded(stored: np.ndarray) -> np.ndarray:
-    """Stored integers -> linear float32, by a table of all their values."""
-    table = _srgb_table(int(np.iinfo(stored.dtype).max))
-    if stored.dtype != np.uint8:
-        return table[stored]
-    return cv2.LUT(stored, table).reshape(stored.shape)  # many times faster, and other threads may run meanwhile
-
-
-@lru_cache(maxsize=2)
-def _srgb_table(most: int) -> np.ndarray:
-    """[most + 1] float32: the linear value of each stored integer."""
-    return srgb_to_linear(torch.arange(most + 1, dtype=torch.float64) / most).numpy().astype(np.float32)
-
-
-def _checked(values: np.ndarray) -> np.ndarray:
-    """[H, W, C] of a type that `Picture` allows."""
-    if values.ndim == 2:
-        values = values[..., None]
-    if values.ndim != 3 or values.shape[2] > 4:
-        raise ValueError(f"its pixels have the shape {values.shape}; expected one image of 1 to 4 channels")
-    if values.dtype == np.bool_:
-        values = values.astype(np.uint8) * np.uint8(255)
-    if values.dtype not in (np.uint8, np.uint16, np.float32):
-        raise ValueError(f"its pixels are of type {values.dtype}; expected 8 or 16 bits")
-    return np.ascontiguousarray(values)
-
-
-def _beyond_imageio(png: bytes) -> bool:
-    """PNGs of 16 bits (imageio cuts them to 8) and with a palette (imageio drops its transparency): bytes 24 and 25 of the header."""
-    if len(png) < 26 or b"IEND\xaeB`\x82" not in png:
-        raise ValueError("the file ends early")
-    return png[24] == 16 or png[25] == 3
-
-
-def _decode_cv2(data: bytes) -> np.ndarray:
-    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise ValueError("the file is damaged")
-    values = _checked(values)
-    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(values.shape[2])  # OpenCV's order is blue, green, red
-    return np.ascontiguousarray(values[..., order]) if order else values
-
-
-def _orientation(data: bytes) -> int:
-    """EXIF orientation of a JPEG, 1 where it states none."""
-    with Image.open(io.BytesIO(data)) as file:
-        orientation = int(file.getexif().get(0x0112, 1))
-    return orientation if 1 <= orientation <= 8 else 1
-
-
-def _read_exr(path: Path) -> np.ndarray:
-    """[H, W, 3 or 4] over the display window. Of a multilayer file, the first layer whose channels end in R, G, B."""
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        header = dict(file.header())  # the file's own is emptied when it closes
-        channels = {name: np.asarray(channel.pixels, dtype=np.float32) for name, channel in file.channels().items()}
-    prefixes = sorted((name[:-1] for name in channels if name == "R" or name.endswith(".R")), key=_layer_order)
-    if prefixes:
-        names = [prefixes[0] + letter for letter in "RGBA" if prefixes[0] + letter in channels]
-    else:
-        names = [name for name in ("Y", "A") if name in channels]
-    if not names or names in (["A"], ["R"]):
-        raise ValueError(f"it has the channels {', '.join(channels)}; expected R, G, B and perhaps A")
-    pixels = np.stack([channels[name] for name in names], axis=2)
-    (data_low, data_high), (low, high) = header["dataWindow"], header["displayWindow"]
-    if np.array_equal(data_low, low) and np.array_equal(data_high, high):
-        return pixels
-    width, height = (high - low + 1).tolist()
-    whole = np.zeros((height, width, len(names)), dtype=np.float32)
-    first, last = np.maximum(data_low, low), np.minimum(data_high, high) + 1
-    source = pixels[first[1] - data_low[1] : last[1] - data_low[1], first[0] - data_low[0] : last[0] - data_low[0]]
-    whole[first[1] - low[1] : last[1] - low[1], first[0] - low[0] : last[0] - low[0]] = source
-    return whole
-
-
-def _layer_order(prefix: str) -> tuple[bool, bool, str]:
-    """The nameless layer first, then Blender's Combined, then by name."""
-    return prefix != "", not prefix.endswith("Combined."), prefix
-
-
-def _unreadable(path: Path | str, reason: str) -> RequestError:
-    return RequestError(
-        f"{path}: the image cannot be read ({reason})",
-        hint="open it in an image editor and save it again, or take it out of the set",
-        code="image-unreadable",
-    )
+    """`pixels.resize_area` of a tensor on the CPU."""
+    return torch.from_numpy(pixels.resize_area(image.numpy(), size))

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from backend.contract import RequestError
-from backend.dataset.image_file import Picture, light_of, resize_area, srgb_to_linear
+from backend.dataset.image_file import light_of, resize_area, srgb_to_linear
+from backend.dataset.picture_file import Picture
 
 
 @dataclass(frozen=True)

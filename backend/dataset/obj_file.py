@@ -13,7 +13,6 @@ import numpy as np
 from torch import Tensor
 
 from backend.contract import RequestError
-from backend.dataset.image_file import read_picture
 from backend.dataset.mesh_file import (
     Corners,
     SurfaceMaps,
@@ -24,6 +23,7 @@ from backend.dataset.mesh_file import (
     normal_map,
     value_map,
 )
+from backend.dataset.picture_file import read_picture
 
 PLAIN = "plain"  # the material of faces that name none
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from backend.contract import RequestError
-from backend.dataset.image_file import IMAGE_SUFFIXES
+from backend.dataset.picture_file import IMAGE_SUFFIXES
 from backend.dataset.posed import listed
 
 IMAGE_FOLDERS = ("images", "image", ".")

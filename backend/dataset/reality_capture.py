@@ -18,8 +18,8 @@ import numpy as np
 from backend.contract import RequestError
 from backend.dataset.array_file import file_bytes, unreadable
 from backend.dataset.distortion import Distortion
-from backend.dataset.image_file import picture_size
 from backend.dataset.pairing import IMAGE_FOLDERS, pair
+from backend.dataset.picture_file import picture_size
 from backend.dataset.posed import Capture, Lens, PosedImage, listed, pose_of_opencv, rigid_pose
 from backend.dataset.xml_file import numbers, read_xml
 

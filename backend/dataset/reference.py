@@ -8,11 +8,11 @@ from torch import Tensor
 
 from backend.contract import RequestError
 from backend.dataset.gltf_file import read_gltf
-from backend.dataset.image_file import read_image, read_picture
+from backend.dataset.image_file import read_image
 from backend.dataset.mesh_file import TexturedMesh
 from backend.dataset.obj_file import read_obj
-
-MESH_SUFFIXES = (".glb", ".gltf", ".obj")
+from backend.dataset.picture_file import read_picture
+from backend.dataset.source import MESH_SUFFIXES
 
 
 def read_mesh(path: Path, material: Path | None = None) -> TexturedMesh:

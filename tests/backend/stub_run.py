@@ -13,7 +13,7 @@ from backend import contract
 from backend.__main__ import main
 
 
-def reconstruct(request, job, emit, team=None):
+def reconstruct(request, job, emit, team=None, ahead=None):
     """Count to STUB_STEPS, adding to a sum that a resumed run takes up; do what STUB_DO says on the way."""
     do, steps = os.environ.get("STUB_DO", ""), int(os.environ.get("STUB_STEPS", "5"))
     print("a stray print")
@@ -47,7 +47,7 @@ if __name__ == "__main__":
     device.known_engine = lambda name: name
     sys.modules.update({"backend.pipeline": pipeline, "backend.commands.device": device})
     if "STUB_USER" in os.environ:
-        for late in ("backend.commands.reconstruct", "locale"):  # another user may not reach Python's own folder
+        for late in ("backend.commands.reconstruct", "backend.dataset.source", "locale"):  # another user may not reach Python's own folder
             importlib.import_module(late)
         os.seteuid(int(os.environ["STUB_USER"]))
     sys.exit(main(sys.argv[1:]))

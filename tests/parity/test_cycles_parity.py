@@ -14,7 +14,8 @@ import pytest
 import torch
 from parity_scene import HEIGHT, WIDTH, Case, Scene, cameras_of, make_scene, render_in_cycles
 
-from backend.dataset.image_file import read_image, read_picture
+from backend.dataset.image_file import read_image
+from backend.dataset.picture_file import read_picture
 from backend.engines.adjacency import edge_adjacency
 from backend.engines.select import select_engine
 from backend.geometry.mesh import Mesh

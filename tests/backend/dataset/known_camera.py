@@ -94,7 +94,7 @@ def read_error(capture):
         x, y = flat_in(image, capture)
         u, v = cx + fx * x - 0.5, cy + fy * y - 0.5
         left, top = int(np.floor(u)), int(np.floor(v))
-        four = frame.rgba[top : top + 2, left : left + 2, :2].double().numpy()
+        four = frame.rgba[top : top + 2, left : left + 2, :2].astype(float)
         across, down = u - left, v - top
         value = np.einsum("i,ijc,j->c", [1 - down, down], four, [1 - across, across])
         worst = max(worst, float(np.hypot(*(value - 0.5))) * 2 * REACH)

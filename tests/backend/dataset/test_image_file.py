@@ -7,7 +7,8 @@ from PIL import Image, ImageOps
 from posed_scene import write_png
 
 from backend.contract import RequestError
-from backend.dataset.image_file import decode_picture, read_image, read_mask, read_picture, resize_area, srgb_to_linear
+from backend.dataset.image_file import read_image, read_mask, resize_area, srgb_to_linear
+from backend.dataset.picture_file import decode_picture, read_picture
 
 
 def write_exr(path, channels, **header):

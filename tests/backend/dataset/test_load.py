@@ -282,7 +282,7 @@ def test_large_photographs_are_never_light_all_at_once(tmp_path):
         "before = peak()\n"
         "frame = read_frame(posed, 512)\n"
         "print(peak() - before)\n"
-        "np.save(folder / 'small.npy', frame.rgba.numpy())\n"
+        "np.save(folder / 'small.npy', frame.rgba)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=60
@@ -295,3 +295,19 @@ def test_large_photographs_are_never_light_all_at_once(tmp_path):
     assert small[5:-5, 5:250, :3].mean() == pytest.approx(light, rel=0.02)
     assert small[:, 257:].max() == 0.0
     assert small[5:-5, 5:250, 3] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_photographs_are_read_before_torch_is_there(tmp_path):
+    """A process imports torch for seconds; what reads photographs must not wait for it."""
+    write_scene(tmp_path)
+    program = (
+        "import sys, pathlib\n"
+        "from backend.dataset.source import Reading, survey\n"
+        "frames = Reading(survey(pathlib.Path(sys.argv[1]), 0), 16, 2).frames()\n"
+        "print(len(frames), 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    count, torch_is_there = done.stdout.split()
+    assert int(count) >= 2 and torch_is_there == "False", done.stderr
