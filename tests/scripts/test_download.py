@@ -28,7 +28,6 @@ from backend.dataset.formats import read_capture
 from backend.dataset.frame import read_frame
 from backend.export.images import write_png
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
