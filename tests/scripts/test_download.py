@@ -38,6 +38,8 @@ class Server(ThreadingHTTPServer):
         asked: (path, Range header) of each request.
         etag: False leaves out every mark of a file's version.
         ranges: False sends the whole file whatever is asked.
+        stubborn: a part is sent even where If-Range names another version.
+        length: False leaves Content-Length out.
     """
 
     daemon_threads = True
@@ -46,6 +48,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.breaks, self.asked = {}, {}, []
         self.etag, self.ranges, self.kind = True, True, "application/zip"
+        self.length, self.stubborn = True, False
         self.statuses = {}
 
     def url(self, path):
@@ -65,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         data = server.files[self.path]
         etag = f'"{hashlib.md5(data).hexdigest()}"'
         first = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        part = wanted and server.ranges and self.headers.get("If-Range") in (None, etag)
+        part = wanted and server.ranges and (server.stubborn or self.headers.get("If-Range") in (None, etag))
         if part and first >= len(data):
             self.send_error(416)
             return
@@ -76,7 +79,8 @@ class Handler(BaseHTTPRequestHandler):
         if server.etag:
             self.send_header("ETag", etag)
         self.send_header("Content-Type", server.kind)
-        self.send_header("Content-Length", str(len(body)))
+        if server.length:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         stops = server.breaks.get(self.path)
         self.wfile.write(body[: stops.pop(0)] if stops else body)
@@ -128,16 +132,42 @@ def test_a_broken_transfer_goes_on_where_that_is_safe_and_else_begins_anew(serve
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checksums.json", "set.zip"]
 
 
-def test_a_later_call_goes_on_but_not_with_the_beginning_of_another_file(server, tmp_path):
+@pytest.fixture
+def begun(server, tmp_path):
+    """The folder of a call that was given up after 200 kB, as it lies on disk."""
     server.files["/set"], server.breaks["/set"] = WHOLE, [200_000] + [0] * datasets_fetch.TRIES
     with pytest.raises(EnvironmentFault, match="in a row"):
         fetch(server, tmp_path, "/set")
     server.asked.clear()
-    kept = shutil.copytree(tmp_path, tmp_path.with_name("kept"))
-    assert fetch(server, tmp_path, "/set").read_bytes() == WHOLE
+    (part,) = tmp_path.glob("*.part")
+    assert part.stat().st_size == 200_000
+    return tmp_path
+
+
+def test_a_later_call_asks_for_the_rest_alone(server, begun):
+    assert fetch(server, begun, "/set").read_bytes() == WHOLE
     assert server.asked == [("/set", "bytes=200000-")]
-    server.files["/set"] = OTHER  # its ETag is another one
-    assert fetch(server, kept, "/set").read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_the_beginning_of_another_version_is_thrown_away(server, begun, stubborn):
+    server.files["/set"], server.stubborn = OTHER, stubborn
+    assert fetch(server, begun, "/set").read_bytes() == OTHER
+
+
+def test_a_call_that_ended_before_the_last_rename_asks_for_nothing_more(server, begun):
+    (part,) = begun.glob("*.part")
+    part.write_bytes(WHOLE)
+    assert fetch(server, begun, "/set").read_bytes() == WHOLE
+    assert server.asked == [("/set", f"bytes={len(WHOLE)}-")]  # answered by 416
+
+
+def test_a_server_that_does_not_tell_the_length_is_checked_by_the_archive_itself(server, tmp_path):
+    server.files["/set"], server.length = WHOLE, False
+    assert fetch(server, tmp_path / "a", "/set").read_bytes() == WHOLE
+    server.breaks["/set"] = [150_000]
+    with pytest.raises(EnvironmentFault, match="no whole archive"):
+        fetch(server, tmp_path / "b", "/set")
 
 
 def test_mirrors_that_lie_fail_or_lack_the_file_are_passed_over_and_named(server, tmp_path, capsys):
