@@ -158,7 +158,16 @@ def _shape(run_: Run) -> tuple[ShapeFit, list[Future[Cut]]]:
         light, request = run_.scene.light, run_.request
         views, renderer = run_.train, run_.renderer
         return ShapeFit(
-            request.shape, views, hull, HALF_EXTENT, light, request.light, renderer, request.seed, run_.team
+            request.shape,
+            views,
+            hull,
+            HALF_EXTENT,
+            light,
+            request.light,
+            renderer,
+            request.seed,
+            run_.team,
+            run_.plan.at_once,
         )
 
     def on_step(fit: Fit, terms: Mapping[str, Tensor]) -> bool:
@@ -193,6 +202,7 @@ def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
             run_.request.seed,
             coarse_to_fine=run_.scene.kept is None,
             team=run_.team,
+            at_once=run_.plan.at_once,
         )
 
     return optimise(run_, "refine", begin, run_.watch.on_step, 0)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from backend.contract import EnvironmentFault, Planned, Request, parse
 from backend.memory import Free
+from backend.optimise.portions import portion
 
 # Bytes. From the growth of a process's peak on the CPU while each count alone was raised, then set so that three runs on an H100 lay
 # between 15 % above and 22 % below the plan: 512 px with 1K textures took 2.9 GB at 4 views a step and 2.7 GB at 8; 1600 px with 4K
@@ -21,29 +22,32 @@ TEXEL = 240  # of the textures: eight channels with gradient, moments and the fi
 HASH_ENTRY = 2 * 16  # of the hash grid: two features with gradient and moments
 PHOTOGRAPH_PIXEL = 8  # four channels of float16
 BASE = 900_000_000  # light, adjacency, tangent frames, buffers of the kernels, baking
+AT_ONCE = (
+    2_000_000_000  # for the pixels that a step renders at a time: more is no faster, since so many keep any GPU busy
+)
 RECORDING = 1.6  # a device that records its steps keeps what they work in, a set for each size of grid and texture
 COVERED = 0.5  # part of an image that is taken to show the object, which is not known before the images are read
 DEVICE_SHARE, HOST_SHARE = 0.85, 0.6  # of what is free: other programs and the allocator's gaps want some
 
 # What is made smaller, in this order and no further than this, before it goes on to the second, which only just gives an asset.
 _STEPS = (
-    (
-        ("shape.views_per_step", 2),
-        ("refine.views_per_step", 2),
-        ("views.resolution", 512),
-        ("asset.texture_size", 1024),
-    ),
-    (("shape.cells", 64), ("shape.hash_log2_size", 15), ("shape.views_per_step", 1), ("refine.views_per_step", 1)),
+    (("views.resolution", 512), ("asset.texture_size", 1024)),
+    (("shape.cells", 64), ("shape.hash_log2_size", 15)),
     (("views.resolution", 64), ("asset.texture_size", 256), ("shape.cells", 24), ("shape.hash_log2_size", 12)),
 )
 # The same for a run under way, whose grid cannot change any more: by stage.
 _STEPS_UNDER_WAY = {
-    "shape": ((("shape.views_per_step", 1),), (("views.resolution", 64),)),
-    "refine": ((("refine.views_per_step", 1),), (("views.resolution", 64),), (("asset.texture_size", 256),)),
+    "shape": ((("views.resolution", 64),),),
+    "refine": ((("views.resolution", 64),), (("asset.texture_size", 256),)),
 }
+# How many views are rendered at a time (None for as many as are worth while), and where the photographs are: all give the same asset.
+_WAYS: tuple[tuple[int | None, Literal["device", "host"]], ...] = (
+    (None, "device"),
+    (1, "device"),
+    (None, "host"),
+    (1, "host"),
+)
 _WORDS = {
-    "shape.views_per_step": "views in a step of the shape stage",
-    "refine.views_per_step": "views in a step of the refine stage",
     "views.resolution": "pixels along the images' long side",
     "asset.texture_size": "texels along the textures' side",
     "shape.cells": "grid cells along a side",
@@ -72,6 +76,7 @@ class Plan:
 
     Attributes:
         request: with the numbers that fit.
+        at_once: the most views a step renders at a time; the others of the step follow, and their gradients are added.
         images: whether the photographs are kept on the device or in the machine's memory, from where it reads them.
         needed: bytes the device (on the CPU, the machine) is expected to hold at the most.
         free: bytes it had.
@@ -79,6 +84,7 @@ class Plan:
     """
 
     request: Request
+    at_once: int
     images: Literal["device", "host"]
     needed: int
     free: int
@@ -89,9 +95,10 @@ class Plan:
         request = self.request
         height, width = images.at(request.views.resolution)
         views = max(request.shape.views_per_step, request.refine.views_per_step)
+        portions = "" if self.at_once >= views else f", {self.at_once} at a time"
         place = "on the device" if self.images == "device" else "in the machine's memory"
         return Planned(
-            summary=f"{views} views a step of {width} x {height} px, images {place}, grid of {request.shape.cells} cells, "
+            summary=f"{views} views a step of {width} x {height} px{portions}, images {place}, grid of {request.shape.cells} cells, "
             f"textures of {request.asset.texture_size}; {self.needed / 1e9:.1f} of {self.free / 1e9:.1f} GB free",
             resolution=max(height, width),
             views_per_step=views,
@@ -120,19 +127,22 @@ def plan_run(request: Request, images: Images, free: Free) -> Plan:
     for candidate in (start, *_smaller(bounded, _STEPS, fixed)):
         notes = () if candidate is start else _changes(bounded, candidate)
         photographs = host_bytes(candidate, images)
+        most = views_at_once(candidate, images, free.device is not None)
         if free.device is None:
-            needed = device_bytes(candidate, images, False, False) + photographs
-            if needed <= HOST_SHARE * free.host:
-                return Plan(candidate, "device", needed, free.host, notes)
+            for at_once in (most, 1):
+                needed = device_bytes(candidate, images, at_once, False, False) + photographs
+                if needed <= HOST_SHARE * free.host:
+                    return Plan(candidate, at_once, "device", needed, free.host, notes)
         elif photographs <= HOST_SHARE * free.host:
-            for place in ("device", "host"):
-                needed = device_bytes(candidate, images, place == "device", True)
+            for wanted, place in _WAYS:
+                at_once = wanted or most
+                needed = device_bytes(candidate, images, at_once, place == "device", True)
                 if needed <= DEVICE_SHARE * free.device:
-                    return Plan(candidate, place, needed, free.device, notes)
+                    return Plan(candidate, at_once, place, needed, free.device, notes)
     room = free.device if free.device is not None else free.host
     raise EnvironmentFault(
         f"the run does not fit into the {room / 1e9:.1f} GB that are free: even the smallest plan that keeps to the request"
-        f" needs {device_bytes(candidate, images, False, free.device is not None) / 1e9:.1f} GB",
+        f" needs {device_bytes(candidate, images, 1, False, free.device is not None) / 1e9:.1f} GB",
         hint=f"Close other programs, or lower what the request asks for: {_asked(request, fixed)}.",
         code="out-of-memory",
     )
@@ -141,28 +151,32 @@ def plan_run(request: Request, images: Images, free: Free) -> Plan:
 def smaller_plan(plan: Plan, images: Images, stage: str) -> Plan | None:
     """The next smaller plan for a stage ('shape', 'refine') that ran out of memory; None when there is none.
 
-    Half the views a step, then images of half the size, then textures of half the side; what the artist set gives way too, since the run
-    would be lost otherwise.
+    Half the views at a time, which changes nothing but the memory; then images of half the size, textures of half the side. What the
+    artist set gives way too, since the run would be lost otherwise.
     """
+    if (views := min(plan.at_once, getattr(plan.request, stage).views_per_step)) > 1:
+        needed = device_bytes(plan.request, images, views // 2, plan.images == "device", True)
+        note = f"memory is short, so {views // 2} instead of {views} of a step's views are rendered at a time"
+        return replace(plan, at_once=views // 2, needed=needed, notes=(note,))
     longest = max(images.height, images.width)
     present = assigned(plan.request, "views.resolution", min(longest, plan.request.views.resolution or longest))
     request = next(_smaller(present, _STEPS_UNDER_WAY[stage], set()), None)
     if request is None:
         return None
-    needed = device_bytes(request, images, plan.images == "device", True)
+    needed = device_bytes(request, images, plan.at_once, plan.images == "device", True)
     return replace(plan, request=request, needed=needed, notes=_changes(present, request))
 
 
 def numbers(plan: Plan) -> dict[str, Any]:
     """The plan as JSON can hold it."""
-    return {"images": plan.images, **{path: _value(plan.request, path) for path in _WORDS}}
+    return {"images": plan.images, "at_once": plan.at_once, **{path: _value(plan.request, path) for path in _WORDS}}
 
 
 def read_numbers(path: Path) -> dict[str, Any] | None:
     """What `numbers` gave, read from a file; None where there is none that is whole."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return stored if {"images", *_WORDS} <= set(stored) else None
+        return stored if {"images", "at_once", *_WORDS} <= set(stored) else None
     except (OSError, ValueError, TypeError):
         return None
 
@@ -172,23 +186,35 @@ def follow(plan: Plan, stored: Mapping[str, Any]) -> Plan:
     request = plan.request
     for path in _WORDS:
         request = assigned(request, path, int(stored[path]))
-    return replace(plan, request=request, notes=())
+    return replace(plan, request=request, at_once=min(plan.at_once, int(stored["at_once"])), notes=())
 
 
-def device_bytes(request: Request, images: Images, photographs: bool, records: bool) -> int:
+def views_at_once(request: Request, images: Images, records: bool) -> int:
+    """How many views a step renders at a time where memory is not short."""
+    views = max(request.shape.views_per_step, request.refine.views_per_step)
+    return max(1, min(views, int(AT_ONCE / _view_bytes(request, images, records))))
+
+
+def _view_bytes(request: Request, images: Images, records: bool) -> float:
+    height, width = images.at(request.views.resolution)
+    return (CANVAS_PIXEL + COVERED * COVERED_PIXEL) * height * width * (RECORDING if records else 1.0)
+
+
+def device_bytes(request: Request, images: Images, at_once: int, photographs: bool, records: bool) -> int:
     """What a run holds at the most, in bytes.
 
     Args:
         request: with a resolution other than 0, or images at their full size.
         images: what is read.
+        at_once: the most views that are rendered at a time.
         photographs: the images are kept here too, beside those of half the size, which are in any case.
         records: the device records its steps as graphs, which keep their memory.
     """
     height, width = images.at(request.views.resolution)
-    pixel = (CANVAS_PIXEL + COVERED * COVERED_PIXEL) * height * width * (RECORDING if records else 1.0)
+    view = _view_bytes(request, images, records)
     entries = request.shape.hash_levels << request.shape.hash_log2_size
-    shape = pixel * request.shape.views_per_step + CELL * request.shape.cells**3 + HASH_ENTRY * entries
-    refine = pixel * request.refine.views_per_step + TEXEL * request.asset.texture_size**2
+    shape = view * portion(request.shape.views_per_step, at_once) + CELL * request.shape.cells**3 + HASH_ENTRY * entries
+    refine = view * portion(request.refine.views_per_step, at_once) + TEXEL * request.asset.texture_size**2
     kept = PHOTOGRAPH_PIXEL * images.train * height * width * (1.25 if photographs else 0.25)
     return round(BASE + kept + max(shape, refine))
 

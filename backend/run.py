@@ -72,11 +72,13 @@ def optimise(run_: Run, stage: str, begin: Callable[[], F], on_step: OnStep, lat
         return team.agree(fit.step, on_step(fit, terms) if team.leads else True)
 
     while True:
+        begun: F | None = None
         fit: F | None = None
         try:
-            fit = begin()
+            begun = begin()
             if stored is not None:
-                fit.restore(moved(stored, run_.device))
+                begun.restore(moved(stored, run_.device))
+            fit = begun  # whole: its state is worth keeping
             run_.watch.begin(fit, later_steps)
             reached_its_end = run(fit, together)
             fit.release()
@@ -92,7 +94,7 @@ def optimise(run_: Run, stage: str, begin: Callable[[], F], on_step: OnStep, lat
             reason = " ".join(str(error).split())[:200]
             kept = _last_state(fit)
             stored = stored if kept is None else {**kept, **run_.watch.state()}
-        del fit
+        del fit, begun
         _go_on_smaller(run_, stage, stored, reason)
 
 

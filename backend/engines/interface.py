@@ -143,8 +143,8 @@ class Engine(Protocol):
         """rendered [B, H, W, 4] against photographs [N, H, W, 4] (float16 or 32) at index [B] int64, both linear and premultiplied.
 
         -> [4] sums over the pixels inside sizes [N, 2] int64 (height, width): absolute difference of colour (sRGB curve of log(1 + x)
-        inside the photograph's mask, both over a background drawn a pixel from seed [1] int32), absolute and squared difference of
-        coverage, squared difference of the clamped sRGB colours. Gradients of the first three reach `rendered`.
+        inside the photograph's mask, both over a background drawn from seed [1] int32 for each pixel of each photograph), absolute and
+        squared difference of coverage, squared difference of the clamped sRGB colours. Gradients of the first three reach `rendered`.
         """
 
     def solve_laplacian(

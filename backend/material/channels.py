@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,10 @@ class MaterialSample:
     roughness: Tensor
     metallic: Tensor
     normal: Tensor | None = None
+
+    def rows(self, which: slice) -> MaterialSample:
+        """The material at some of the points."""
+        return replace(self, **{name: values[which] for name, values in vars(self).items() if values is not None})
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class MaterialTextures(nn.Module):
         return self.values.shape[0], self.values.shape[1]
 
     def sample(self, engine: Engine, uv: Tensor, level: Tensor | None = None) -> MaterialSample:
-        """Read the material.
+        """Read the material. Ask for all points at once: each look-up has a gradient as large as the textures.
 
         Args:
             engine: who filters.

@@ -24,6 +24,7 @@ from backend.material.textures import MaterialTextures
 from backend.optimise.adam import FINAL_RATE, Adam, Group
 from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
+from backend.optimise.portions import Told, joined, portion, shares
 from backend.optimise.recorded import Recorded, Tally
 from backend.optimise.room import Room
 from backend.optimise.sampling import batches, digest
@@ -58,8 +59,11 @@ class RefineFit:
         seed: int,
         coarse_to_fine: bool = True,
         team: Team | None = None,
+        at_once: int | None = None,
     ) -> None:
         """All on the run's device; the mesh has texture coordinates.
+
+        A step renders at most `at_once` of its views at a time, None for all: the gradient is the same, the memory less.
 
         With `coarse_to_fine` the textures start at a quarter of their side: what is seen seldom then follows what is seen often.
         Leave it out where `textures` already hold detail that is to be kept.
@@ -90,6 +94,7 @@ class RefineFit:
         self.timetable = Timetable(self._columns(), settings.steps, device)
         order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name)
         self.order = self.team.share(order).to(device)
+        self.portion = portion(self.order.shape[1], at_once)
         self.clock = torch.zeros(1, dtype=torch.int64, device=device)
         self.jitter = torch.zeros(SMOOTHNESS_POINTS, 2, device=device)
         self.random = torch.Generator(device)
@@ -119,33 +124,61 @@ class RefineFit:
         index, now = self.order.index_select(0, self.clock)[0], self.timetable.at(self.clock)
         rate = now["rate"]
         assert rate is not None
-        weights, surface = self.settings.weights, self.surface()
-        cameras, canvas = self.views.cameras.select(index), self.views.canvas
-        frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
-        image, real = frame.image, frame.pixels.real
-        if self.settings.exposure:
-            log_gains = self.log_gains.index_select(0, index)
-            gains = torch.cat([log_gains.exp(), torch.ones_like(log_gains[:, :1])], -1)
-            image = image * gains[:, None, None, :]
-        compared = photometric(self.renderer.engine, image, self.views, index, self.team.seed(self.clock))
-        terms = {"color": compared.color, "mask": compared.mask_squared, **self._smoothness(frame)}
-        if weights.normal_smoothness and frame.sample.normal is not None:
-            terms["normal_smoothness"] = normal_uprightness(frame.sample.normal, real)
-        if weights.laplacian:
-            terms["laplacian"] = laplacian_loss(surface.vertices, self.start.vertices, self.neighbours)
-        if self.settings.exposure:
-            terms["gain_mean"] = gain_mean(self.log_gains)
         self.optimiser.zero_grad()
         self.positions.grad = None
-        weighted(terms, now).backward()
+        told = [
+            self._compare(part, share, now) for part, share in shares(index, self.portion, self.views.cameras.sizes)
+        ]
+        own = self._own_terms()
+        if own:
+            weighted(own, now).backward()
         self._average_gradients()
         self.optimiser.step(rate)
         self.textures.project_()
         if not self.lock_positions:
             self.position_optimiser.step(self.settings.learning_rate_positions * rate)
-        self.covered, self.factor = frame.pixels.covered[None], rate
+        terms, self.covered = joined(told)
+        self.factor = rate
+        whole = {name: term.detach() for name, term in own.items()}
+        return {**terms, **whole, "light_whiteness": self.delayed.whiteness}
+
+    def _compare(self, index: Tensor, share: Tensor | float, now: Mapping[str, Tensor | None]) -> Told:
+        """Render some of the step's views and send back the gradient of their share of the loss."""
+        cameras, canvas, surface = self.views.cameras.select(index), self.views.canvas, self.surface()
+        smooth = self.settings.weights.material_smoothness or self.settings.weights.roughness_metallic_smoothness
+        beside: list[MaterialSample] = []
+
+        def material(pixels: Pixels) -> MaterialSample:
+            if not smooth:
+                return self.material(pixels)
+            here, near = self._sampled(pixels)
+            beside.append(near)
+            return here
+
+        frame = self.renderer.render(surface, material, self.delayed.shown, cameras, canvas, self.room.pixels)
+        image, real = frame.image, frame.pixels.real
+        if self.settings.exposure:
+            log_gains = self.log_gains.index_select(0, index)
+            gains = torch.cat([log_gains.exp(), torch.ones_like(log_gains[:, :1])], -1)
+            image = image * gains[:, None, None, :]
+        compared = photometric(self.renderer.engine, image, self.views, index, self.clock.int())
+        terms = {"color": compared.color, "mask": compared.mask_squared}
+        for near in beside:
+            terms |= self._smoothness(frame, near)
+        if self.settings.weights.normal_smoothness and frame.sample.normal is not None:
+            terms["normal_smoothness"] = normal_uprightness(frame.sample.normal, real)
+        (share * weighted(terms, now)).backward()
         told = {name: term.detach() for name, term in terms.items()}
-        return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
+        return Told(share, {**told, "psnr": compared.psnr}, frame.pixels.covered)
+
+    def _own_terms(self) -> dict[str, Tensor]:
+        """The terms that look at no view."""
+        terms = {}
+        if self.settings.weights.laplacian and not self.lock_positions:
+            terms["laplacian"] = laplacian_loss(self.positions, self.start.vertices, self.neighbours)
+        if self.settings.exposure:
+            terms["gain_mean"] = gain_mean(self.log_gains)
+        return terms
 
     def release(self) -> None:
         """See `Fit`."""
@@ -206,6 +239,8 @@ class RefineFit:
             self.frames.copy_(state["frames"])
         self.optimiser.restore(state["optimiser"])
         self.position_optimiser.restore(state["position_optimiser"])
+        if size > self.size:  # the plan has become smaller since
+            self._take_textures(self.textures.resized(self._texture_size()))
         self.recorded.forget()
 
     def _texture_size(self) -> int:
@@ -229,16 +264,22 @@ class RefineFit:
         parameters = (*self.textures.parameters(), self.positions, self.log_gains)
         self.team.average_([parameter.grad for parameter in parameters])
 
-    def _smoothness(self, frame: Frame) -> dict[str, Tensor]:
-        uv, real, weights = frame.pixels.uv, frame.pixels.real, self.settings.weights
-        if uv is None or not (weights.material_smoothness or weights.roughness_metallic_smoothness):
-            return {}
-        stride = max(1, -(-uv.shape[0] // SMOOTHNESS_POINTS))
-        places, sample = uv[::stride].detach(), frame.sample
-        some = MaterialSample(sample.base_color[::stride], sample.roughness[::stride], sample.metallic[::stride])
-        jitter = JITTER_TEXELS / max(self.textures.size) * self.jitter[: places.shape[0]]
-        near = self.textures.sample(self.renderer.engine, places + jitter, None)
-        color, rest = material_smoothness(some, near, None if real is None else real[::stride])
+    def _sampled(self, pixels: Pixels) -> tuple[MaterialSample, MaterialSample]:
+        """The material at the pixels, and at a point near every so-manieth of them (`_stride`) at the finest level."""
+        assert pixels.uv is not None
+        places = pixels.uv[:: _stride(pixels)].detach()
+        near = places + JITTER_TEXELS / max(self.textures.size) * self.jitter[: places.shape[0]]
+        level = texture_level(self.textures, pixels)
+        if level is not None:
+            level = torch.cat((level, level.new_zeros(near.shape[0])))
+        both = self.textures.sample(self.renderer.engine, torch.cat((pixels.uv, near)), level)
+        count = pixels.uv.shape[0]
+        return both.rows(slice(count)), both.rows(slice(count, None))
+
+    def _smoothness(self, frame: Frame, near: MaterialSample) -> dict[str, Tensor]:
+        stride, real = _stride(frame.pixels), frame.pixels.real
+        here = frame.sample.rows(slice(None, None, stride))
+        color, rest = material_smoothness(here, near, None if real is None else real[::stride])
         return {"material_smoothness": color, "roughness_metallic_smoothness": rest}
 
     def _columns(self) -> dict[str, Callable[[int], float]]:
@@ -263,7 +304,15 @@ class RefineFit:
 def sample_textures(engine: Engine, textures: MaterialTextures, pixels: Pixels) -> MaterialSample:
     """The textures at pixels that have texture coordinates, at the mip level each footprint wants."""
     assert pixels.uv is not None
-    level = None
-    if pixels.footprint is not None:
-        level = (pixels.footprint + math.log2(max(textures.size)) - SHARPNESS).clamp(min=0.0)
-    return textures.sample(engine, pixels.uv, level)
+    return textures.sample(engine, pixels.uv, texture_level(textures, pixels))
+
+
+def texture_level(textures: MaterialTextures, pixels: Pixels) -> Tensor | None:
+    """[M] the mip level that each pixel's footprint wants, None where the footprints are not known."""
+    if pixels.footprint is None:
+        return None
+    return (pixels.footprint + math.log2(max(textures.size)) - SHARPNESS).clamp(min=0.0)
+
+
+def _stride(pixels: Pixels) -> int:
+    return max(1, -(-pixels.index.shape[0] // SMOOTHNESS_POINTS))

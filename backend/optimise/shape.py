@@ -13,7 +13,6 @@ from backend.engines.hash_layout import hash_layout
 from backend.geometry.implicit import SignedDistanceGrid
 from backend.geometry.mesh import Mesh
 from backend.geometry.normals import vertex_normals
-from backend.geometry.surface import Surface as Extracted
 from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import photometric
 from backend.loss.regularisers import material_smoothness
@@ -23,6 +22,7 @@ from backend.optimise.adam import FINAL_RATE, Adam, Group
 from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
 from backend.optimise.phases import phases
+from backend.optimise.portions import Told, joined, portion, shares
 from backend.optimise.pyramid import halved
 from backend.optimise.recorded import Recorded, Tally
 from backend.optimise.room import Room
@@ -56,8 +56,12 @@ class ShapeFit:
         renderer: Renderer,
         seed: int,
         team: Team | None = None,
+        at_once: int | None = None,
     ) -> None:
-        """Views and hull ([R, R, R] inside-ness in [0, 1] over [-half_extent, half_extent]^3) on the run's device."""
+        """Views and hull ([R, R, R] inside-ness in [0, 1] over [-half_extent, half_extent]^3) on the run's device.
+
+        A step renders at most `at_once` of its views at a time, None for all: the gradient is the same, the memory less.
+        """
         self.settings, self.views, self.renderer, self.seed = settings, views, renderer, seed
         self.team = team or Team()
         self.light, device = light, views.images.device
@@ -83,6 +87,7 @@ class ShapeFit:
         self.timetable = Timetable(self._columns(), settings.steps, device)
         order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name)
         self.order = self.team.share(order).to(device)
+        self.portion = portion(self.order.shape[1], at_once)
         self.clock = torch.zeros(1, dtype=torch.int64, device=device)
         self.jitter = torch.zeros(SMOOTHNESS_POINTS, 3, device=device)
         self.random = torch.Generator(device)
@@ -108,28 +113,42 @@ class ShapeFit:
         index, now = self.order.index_select(0, self.clock)[0], self.timetable.at(self.clock)
         rate = now["rate"]
         assert rate is not None
-        surface, extracted = self._extract()
+        extracted = self.grid.surface(capacity=self.room.surface)
+        vertices = extracted.vertices.detach().requires_grad_()
+        vertices.grad = torch.zeros_like(vertices)  # gathers what the portions say of the surface
+        adjacency = edge_adjacency(extracted.faces)
+        self.geometry_optimiser.zero_grad()
+        self.material_optimiser.zero_grad()
+        told = [
+            self._compare(_surface(vertices, extracted.faces, adjacency), part, share, now)
+            for part, share in shares(index, self.portion, self.scaled.cameras.sizes)
+        ]
+        own = {"sdf_sign": extracted.sign_changes, "surface_spread": extracted.regularity}
+        torch.autograd.backward([extracted.vertices, weighted(own, now)], [vertices.grad, None])
+        self._average_gradients()
+        self.geometry_optimiser.step(rate)
+        self.material_optimiser.step(rate)
+        terms, covered = joined(told)
+        self.counts, self.factor = torch.cat((extracted.counts, covered)), rate
+        whole = {name: term.detach() for name, term in own.items()}
+        return {**terms, **whole, "light_whiteness": self.delayed.whiteness}
+
+    def _compare(
+        self, surface: Surface, index: Tensor, share: Tensor | float, now: Mapping[str, Tensor | None]
+    ) -> Told:
+        """Render some of the step's views and send back the gradient of their share of the loss."""
         cameras, canvas = self.scaled.cameras.select(index), self.scaled.canvas
         frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
-        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self.team.seed(self.clock))
+        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self.clock.int())
         absolute = self.settings.method == "flexicubes"
         terms = {
             "color": compared.color,
             "mask": compared.mask_absolute if absolute else compared.mask_squared,
-            "sdf_sign": extracted.sign_changes,
             "material_smoothness": self._smoothness(frame),
-            "surface_spread": extracted.regularity,
         }
-        self.geometry_optimiser.zero_grad()
-        self.material_optimiser.zero_grad()
-        weighted(terms, now).backward()
-        self._average_gradients()
-        self.geometry_optimiser.step(rate)
-        self.material_optimiser.step(rate)
-        self.counts = torch.cat((self._surface_counts, frame.pixels.covered[None]))
-        self.factor = rate
+        (share * weighted(terms, now)).backward()
         told = {name: term.detach() for name, term in terms.items()}
-        return {**told, "light_whiteness": self.delayed.whiteness, "psnr": compared.psnr}
+        return Told(share, {**told, "psnr": compared.psnr}, frame.pixels.covered)
 
     def release(self) -> None:
         """See `Fit`."""
@@ -139,15 +158,8 @@ class ShapeFit:
     def surface(self) -> Surface:
         """The present surface, as the renderer draws it."""
         with torch.no_grad():
-            return self._extract(fixed=False)[0]
-
-    def _extract(self, fixed: bool = True) -> tuple[Surface, Extracted]:
-        """The present surface, as it is drawn and as it was read from the grid; of the room's size where `fixed`."""
-        extracted = self.grid.surface(capacity=self.room.surface if fixed else None)
-        faces = extracted.faces
-        self._surface_counts = extracted.counts
-        normals = vertex_normals(extracted.vertices, faces)
-        return Surface(extracted.vertices, faces, normals, edge_adjacency(faces)), extracted
+            extracted = self.grid.surface()
+            return _surface(extracted.vertices, extracted.faces, edge_adjacency(extracted.faces))
 
     def _look_back(self) -> None:
         """What earlier steps counted: a surface that vanished is put back, and one that outgrows its room gets more."""
@@ -222,7 +234,7 @@ class ShapeFit:
         pixels, sample = frame.pixels, frame.sample
         stride = max(1, -(-pixels.position.shape[0] // SMOOTHNESS_POINTS))
         points = pixels.position[::stride].detach()
-        some = MaterialSample(sample.base_color[::stride], sample.roughness[::stride], sample.metallic[::stride])
+        some = sample.rows(slice(None, None, stride))
         near = self.field(points + JITTER * self.jitter[: points.shape[0]])
         color, rest = material_smoothness(some, near, None if pixels.real is None else pixels.real[::stride])
         return color + rest
@@ -238,3 +250,7 @@ class ShapeFit:
             "surface_spread": lambda _: weights.surface_spread,
             "rate": lambda step: exponential(step / steps, FINAL_RATE),
         }
+
+
+def _surface(vertices: Tensor, faces: Tensor, adjacency: Tensor) -> Surface:
+    return Surface(vertices, faces, vertex_normals(vertices, faces), adjacency)

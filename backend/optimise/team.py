@@ -54,10 +54,6 @@ class Team:
             )
         return order[:, self.rank :: self.size].contiguous()
 
-    def seed(self, clock: Tensor) -> Tensor:
-        """[1] int32 of the random background of the step in `clock` ([1] int64), another in each process."""
-        return (clock * self.size + self.rank).int()
-
     def average_(self, tensors: Sequence[Tensor | None]) -> None:
         """Replace each tensor, in place, by the mean over the processes. Recordable; every process must call it alike."""
         present = [tensor for tensor in tensors if tensor is not None]

@@ -11,6 +11,7 @@ from backend import contract
 from backend.contract import EnvironmentFault, MeshUpdate, Planned, Warned, parse
 from backend.job import Job
 from backend.memory import Free, free_memory, is_out_of_memory
+from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
 from backend.pipeline import reconstruct
 from backend.plan import Images, device_bytes, plan_run
@@ -29,9 +30,9 @@ def test_large_photographs_fit_any_device_and_a_smaller_one_gets_no_more():
         plan = plan_run(request(preset="high"), PHOTOGRAPHS, Free(free, 64 * GB))
         assert plan.needed <= 0.85 * free
         assert 64 <= plan.request.views.resolution <= plan.request.asset.texture_size
-        now = device_bytes(plan.request, PHOTOGRAPHS, plan.images == "device", True)
+        now = device_bytes(plan.request, PHOTOGRAPHS, plan.at_once, plan.images == "device", True)
         assert before is None or now <= before
-        assert bool(plan.notes) == (free < 20 * GB)
+        assert bool(plan.notes) == (free < 8 * GB)
         before = now
 
 
@@ -39,7 +40,7 @@ def test_what_was_asked_for_is_kept_or_refused_in_words():
     wish = {"views": {"resolution": 1600}, "asset": {"texture_size": 4096}}
     plan = plan_run(request(**wish), PHOTOGRAPHS, Free(8 * GB, 64 * GB))
     assert (plan.request.views.resolution, plan.request.asset.texture_size) == (1600, 4096)
-    assert plan.request.refine.views_per_step < 4
+    assert plan.at_once == 1 < plan.request.refine.views_per_step == 4, "the step is kept, rendered in portions"
     with pytest.raises(EnvironmentFault) as refused:
         plan_run(request(**wish), PHOTOGRAPHS, Free(2 * GB, 64 * GB))
     assert refused.value.code == "out-of-memory"
@@ -89,20 +90,20 @@ def photographs(tmp_path_factory):
     return folder
 
 
-def run_short_of_memory(folder, out, monkeypatch, fails):
-    """(result or the failure, events) of a small run whose shape stage fails where `fails(fit)` says so."""
-    advance, events = ShapeFit.advance, []
+def run_short_of_memory(folder, out, monkeypatch, fails, stage=ShapeFit):
+    """(result or the failure, events) of a small run, one stage of which fails where `fails(fit)` says so."""
+    advance, events = stage.advance, []
 
     def short(fit):
         if fails(fit):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return advance(fit)
 
-    monkeypatch.setattr(ShapeFit, "advance", short)
+    monkeypatch.setattr(stage, "advance", short)
     asked = request(
         source=str(folder), threads=1, views={"resolution": 128}, light={"resolution": 16},
         shape={"steps": 12, "cells": 16, "start_cells": 16, "views_per_step": 2, "hash_levels": 4, "hash_log2_size": 12},
-        asset={"triangles": 500, "texture_size": 64}, refine={"steps": 2, "views_per_step": 1},
+        asset={"triangles": 500, "texture_size": 512}, refine={"steps": 6, "views_per_step": 2},
     )  # fmt: skip
     with Job(out, asked) as job:
         try:
@@ -114,23 +115,43 @@ def run_short_of_memory(folder, out, monkeypatch, fails):
 def test_a_step_that_runs_out_of_memory_goes_on_smaller_from_where_it_was(photographs, tmp_path, monkeypatch):
     tried = []
 
-    def fails(fit):  # at step 7 while it renders two views, or images of their full size
+    def fails(fit):  # at step 7 while it renders two views at a time, or images of their full size
         tried.append(fit.step)
-        return fit.step == 7 and (fit.settings.views_per_step > 1 or fit.views.canvas[0] > 64)
+        return fit.step == 7 and (fit.portion > 1 or fit.views.canvas[0] > 64)
 
     result, events = run_short_of_memory(photographs, tmp_path / "out", monkeypatch, fails)
     assert isinstance(result, contract.Result)
     assert tried == [*range(8), 7, 7, *range(8, 12)], "no step is lost and none is taken twice"
     warnings = [event.message for event in events if isinstance(event, Warned) and "memory" in event.message]
     assert ["step 7" in text and "ran out of memory" in text for text in warnings] == [True, True]
-    assert [(event.views_per_step, event.resolution) for event in events if isinstance(event, Planned)] == [
-        (2, 128), (1, 128), (1, 64)
-    ]  # fmt: skip
+    planned = [event for event in events if isinstance(event, Planned)]
+    assert [(event.views_per_step, event.resolution) for event in planned] == [(2, 128), (2, 128), (2, 64)]
+    assert ["1 at a time" in event.summary for event in planned] == [False, True, True]
     assert set(warnings) <= set(result.warnings)
     first = next(event for event in events if isinstance(event, MeshUpdate))
     assert (first.stage, first.step) == ("shape", 10), "the mesh is shown while its shape is coarse"
     with np.load(tmp_path / "out" / first.path) as mesh:
         assert len(mesh["faces"]) == first.triangles > 50
+
+
+def test_the_refine_stage_gives_up_portions_then_pixels_then_texels(photographs, tmp_path, monkeypatch):
+    tried = []
+
+    def fails(fit):
+        tried.append((fit.step, fit.portion, fit.views.canvas[0], max(fit.textures.size)))
+        return fit.step == 4 and tried[-1][1:] != (1, 64, 256)
+
+    result, events = run_short_of_memory(photographs, tmp_path / "out", monkeypatch, fails, RefineFit)
+    assert isinstance(result, contract.Result)
+    assert [seen for seen in tried if seen[0] == 4] == [
+        (4, 2, 128, 512),
+        (4, 1, 128, 512),
+        (4, 1, 64, 512),
+        (4, 1, 64, 256),
+    ]
+    assert [seen[0] for seen in tried] == [0, 1, 2, 3, 4, 4, 4, 4, 5]
+    assert result.request["asset"]["texture_size"] == 256
+    assert len([event for event in events if isinstance(event, Warned) and "ran out of memory" in event.message]) == 3
 
 
 def test_where_nothing_smaller_helps_the_run_ends_in_words_and_can_be_resumed(photographs, tmp_path, monkeypatch):

@@ -37,13 +37,14 @@ def refine_fit(
     lock_light=True,
     coarse=False,
     every=1,
+    at_once=None,
     **settings,
 ):
     light_settings = LightSettings(file="known.hdr", lock=lock_light, prefilter_every=every)
     settings = {"steps": 30, "views_per_step": 3, "weights": RefineWeights(smoothness_ramp=20), **settings}
     return RefineFit(
         RefineStage(**settings), views or case[2].train, mesh_of(case, displaced), MaterialTextures(maps or grey(32)),
-        skylight(), light_settings, lock_positions, renderer, 7, coarse,
+        skylight(), light_settings, lock_positions, renderer, 7, coarse, at_once=at_once,
     )  # fmt: skip
 
 

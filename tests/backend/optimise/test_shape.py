@@ -16,7 +16,7 @@ HALF_EXTENT = 1.08
 
 def shape_fit(
     renderer, case, method="flexicubes", steps=30, lock_light=False, cells=20, start_cells=12, light=None, every=1, views_per_step=3,
-    team=None,
+    team=None, at_once=None,
 ):  # fmt: skip
     views = case[2].train
     corner = torch.full((3,), HALF_EXTENT)
@@ -27,7 +27,7 @@ def shape_fit(
     )  # fmt: skip
     light = light if light is not None else EnvironmentLight(16, radiance=1.0)
     light_settings = LightSettings(file="known.hdr", lock=lock_light, prefilter_every=every)
-    return ShapeFit(settings, views, hull, HALF_EXTENT, light, light_settings, renderer, 5, team)
+    return ShapeFit(settings, views, hull, HALF_EXTENT, light, light_settings, renderer, 5, team, at_once)
 
 
 @torch.no_grad()

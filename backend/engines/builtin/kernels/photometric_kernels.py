@@ -35,7 +35,7 @@ def tone_slope(linear: float) -> float:
 
 @wp.func
 def background(seed: int, pixel: int) -> wp.vec3:
-    """Uniform colour of one pixel, from the step's seed alone."""
+    """Uniform colour of one pixel of a photograph, from the step's seed alone: whoever draws it, and beside what, draws the same."""
     state = wp.rand_init(seed, pixel)
     red = wp.randf(state)
     green = wp.randf(state)
@@ -69,7 +69,7 @@ def photometric_terms(
     ours = rendered[pixel]
     found = photographs[image, place]
     alpha = float(found[3])
-    behind = background(seed[0], pixel)
+    behind = background(seed[0], image * pixels + place)
     color = float(0.0)
     squared = float(0.0)
     for c in range(3):
@@ -106,7 +106,7 @@ def photometric_adjoint(
     ours = rendered[pixel]
     found = photographs[image, place]
     alpha = float(found[3])
-    behind = background(seed[0], pixel)
+    behind = background(seed[0], image * pixels + place)
     cover = ours[3] - alpha
     gradient = wp.vec4(0.0, 0.0, 0.0, grad_terms[1] * side(cover) + grad_terms[2] * 2.0 * cover)
     for c in range(3):
