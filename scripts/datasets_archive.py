@@ -98,11 +98,6 @@ def open_container(path: Path) -> Iterator[Container]:
         yield container
 
 
-def is_archive(path: Path) -> bool:
-    """The file is a zip with its directory at the end, or a tar."""
-    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-
-
 def _zip(path: Path, archive: zipfile.ZipFile) -> Container:
     sizes = {}
     for entry in archive.infolist():

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets_archive import is_archive
 from datasets_checksums import Checksums, hold, sha256_of
 from datasets_list import Archive, Mirror
 from datasets_progress import Meter, megabytes, say
@@ -223,8 +222,6 @@ def _compare(archive: Archive, mirror: Mirror, part: Path, checksums: Checksums)
     try:
         if mirror.sha256 and sha256_of(part) != mirror.sha256:
             raise _MirrorError(f"wrong content: {size} with SHA-256 {sha256_of(part)}, stated is {mirror.sha256}")
-        if not is_archive(part):
-            raise _MirrorError(f"what came ({size}) is no whole archive")
         hold(archive, mirror.url, part, checksums)
     except (_MirrorError, RequestError) as fault:
         _forget(part)

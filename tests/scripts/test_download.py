@@ -302,12 +302,12 @@ def test_a_small_capture_shows_what_the_large_one_shows_at_that_size(tmp_path, c
 
 def test_synthetic_scenes_are_unpacked_as_they_are_or_shrink_premultiplied(tmp_path, server, monkeypatch):
     top = tmp_path / "made" / "nerf_synthetic"
-    for scene in ("lego", "mic"):
+    for seed, scene in enumerate(("lego", "mic", "__MACOSX/mic")):
         for split in ("train", "test"):
             (top / scene / split).mkdir(parents=True)
             frames = []
             for index in range(2):
-                image, alpha = photograph(index, (64, 64))
+                image, alpha = photograph(10 * seed + index, (64, 64))
                 write_png(top / scene / split / f"r_{index}.png", np.concatenate([image * alpha, alpha], axis=2))
                 frames.append({"file_path": f"./{split}/r_{index}", "transform_matrix": [*POSE, [0, 0, 0, 1]]})
             shared = {"camera_angle_x": 0.7, "fl_x": 88.0, "frames": frames}
