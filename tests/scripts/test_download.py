@@ -302,7 +302,7 @@ def test_a_small_capture_shows_what_the_large_one_shows_at_that_size(tmp_path, c
 
 def test_synthetic_scenes_are_unpacked_as_they_are_or_shrink_premultiplied(tmp_path, server, monkeypatch):
     top = tmp_path / "made" / "nerf_synthetic"
-    for seed, scene in enumerate(("lego", "mic", "__MACOSX/mic")):
+    for seed, scene in enumerate(("lego", "mic")):
         for split in ("train", "test"):
             (top / scene / split).mkdir(parents=True)
             frames = []
@@ -313,6 +313,7 @@ def test_synthetic_scenes_are_unpacked_as_they_are_or_shrink_premultiplied(tmp_p
             shared = {"camera_angle_x": 0.7, "fl_x": 88.0, "frames": frames}
             (top / scene / f"transforms_{split}.json").write_text(json.dumps(shared))
     (top / "README.txt").write_text("by its makers")
+    (top / "lego" / ".DS_Store").write_bytes(b"junk")
     server.files["/nerf"] = packed(top, tmp_path / "x.zip").read_bytes()
     archive = Archive("n.zip", (Mirror(server.url("/nerf")),), "the page", "free", synthetic=True)
     scenes = [Scene(f"nerf_{name}", f"nerf_synthetic/{name}", name, archive) for name in ("lego", "mic")]
@@ -320,7 +321,8 @@ def test_synthetic_scenes_are_unpacked_as_they_are_or_shrink_premultiplied(tmp_p
     assert run("nerf_lego", "--data", tmp_path) == 0
     lego = tmp_path / "nerf_synthetic" / "lego"
     assert (lego / "train" / "r_1.png").read_bytes() == (top / "lego" / "train" / "r_1.png").read_bytes()
-    assert (lego / "README.txt").is_file() and not (tmp_path / "nerf_synthetic" / "mic").exists()
+    assert (lego / "README.txt").is_file() and not (lego / ".DS_Store").exists()
+    assert not (tmp_path / "nerf_synthetic" / "mic").exists()
     assert run("nerf_mic", "--data", tmp_path, "--size", 16) == 0
     assert len(server.asked) == 1  # the archive was kept
     small = read_capture(tmp_path / "nerf_synthetic" / "mic").images
