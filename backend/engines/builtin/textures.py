@@ -45,7 +45,7 @@ def texture_2d(texture: Tensor, uv: Tensor, level: Tensor | None, wrap: bool, la
         while max(sizes[-1]) > 1:
             width, height = max(1, width // 2), max(1, height // 2)
             sizes.append((width, height))
-    offsets = [sum(w * h for w, h in sizes[:index]) for index in range(len(sizes))]
+    offsets = [sum(w * h for w, h in sizes[1:index]) for index in range(len(sizes))]  # the first is the texture itself
     rows = tuple((offset, *size) for offset, size in zip(offsets, sizes, strict=True))
     return _Texture.apply(texture, uv, level, rows, wrap, launch)
 
@@ -81,59 +81,62 @@ class _Texture(torch.autograd.Function):
         launch: Launcher,
     ) -> Tensor:
         uv, level = uv.contiguous(), level.contiguous()
-        texels = _chain(texture, rows, launch)
+        texels = texture.detach().contiguous().view(-1, texture.shape[2])
+        coarse = _coarse(texels, rows, launch)
         values = texels.new_empty(uv.shape[0], texels.shape[1])
         lookup = _lookup_arguments(launch, rows, uv, level, wrap)
-        arguments = (launch.array(texels, wp.float32), *lookup, launch.array(values, wp.float32))
-        launch.items(texture_kernels.texture_values, uv.shape[0], arguments)
-        ctx.save_for_backward(texels, uv, level)
+        read = (launch.array(texels, wp.float32), launch.array(coarse, wp.float32))
+        launch.items(texture_kernels.texture_values, uv.shape[0], (*read, *lookup, launch.array(values, wp.float32)))
+        ctx.save_for_backward(texels, coarse, uv, level)
         ctx.shape, ctx.rows, ctx.wrap, ctx.launch = texture.shape, rows, wrap, launch
         return values
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, output_gradient: Tensor) -> tuple[Tensor | None, ...]:
-        texels, uv, level = ctx.saved_tensors
+        texels, coarse, uv, level = ctx.saved_tensors
         launch: Launcher = ctx.launch
         output_gradient = output_gradient.contiguous()
         given = launch.array(output_gradient, wp.float32)
         lookup = _lookup_arguments(launch, ctx.rows, uv, level, ctx.wrap)
         texture_gradient = uv_gradient = level_gradient = None
         if ctx.needs_input_grad[0]:
-            texel_gradient = torch.zeros_like(texels)
-            arguments = (*lookup, given, launch.array(texel_gradient, wp.float32))
+            fine_gradient, coarse_gradient = torch.zeros_like(texels), torch.zeros_like(coarse)
+            written = (launch.array(fine_gradient, wp.float32), launch.array(coarse_gradient, wp.float32))
+            arguments = (*lookup, given, *written)
             launch.run(texture_kernels.texture_texel_gradients, scatter_jobs(launch, uv.shape[0], arguments))
-            texture_gradient = _chain_gradient(texel_gradient, ctx.rows, launch).view(ctx.shape)
+            _carry_down(fine_gradient, coarse_gradient, ctx.rows, launch)
+            texture_gradient = fine_gradient.view(ctx.shape)
         if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
             uv_gradient, level_gradient = torch.empty_like(uv), torch.empty_like(level)
             outputs = (launch.array(uv_gradient, wp.vec2), launch.array(level_gradient, wp.float32))
-            arguments = (launch.array(texels, wp.float32), *lookup, given, *outputs)
+            read = (launch.array(texels, wp.float32), launch.array(coarse, wp.float32))
+            arguments = (*read, *lookup, given, *outputs)
             launch.items(texture_kernels.texture_lookup_gradients, uv.shape[0], arguments)
         return texture_gradient, uv_gradient, level_gradient, None, None, None
 
 
-def _chain(texture: Tensor, rows: tuple[tuple[int, int, int], ...], launch: Launcher) -> Tensor:
-    """The texture's levels behind one another: [S, C]."""
-    channels = texture.shape[2]
-    if len(rows) == 1:
-        return texture.detach().contiguous().view(-1, channels)
-    offset, width, height = rows[-1]
-    texels = texture.new_empty(offset + width * height, channels)
-    texels[: rows[1][0]] = texture.detach().reshape(-1, channels)
-    levels, all_texels = launch.array(level_table(rows, texture.device), wp.int32), launch.array(texels, wp.float32)
+def _coarse(texels: Tensor, rows: tuple[tuple[int, int, int], ...], launch: Launcher) -> Tensor:
+    """The levels after the first behind one another: [S, C]. The first is left where it is, which of a large texture is most of all."""
+    last, width, height = rows[-1] if len(rows) > 1 else (0, 0, 0)
+    coarse = texels.new_empty(last + width * height, texels.shape[1])
+    levels, halved = launch.array(level_table(rows, texels.device), wp.int32), launch.array(coarse, wp.float32)
     for fine, (_, width, height) in enumerate(rows[1:]):
-        launch.items(texture_kernels.halve_level, width * height, (fine, levels, all_texels))
-    return texels
+        above = launch.array(texels, wp.float32) if fine == 0 else halved
+        launch.items(texture_kernels.halve_level, width * height, (fine, levels, above, halved))
+    return coarse
 
 
-def _chain_gradient(texel_gradient: Tensor, rows: tuple[tuple[int, int, int], ...], launch: Launcher) -> Tensor:
-    """Carry the coarse levels' gradients down to the first, in place; [texels of the first, C], the buffer's beginning."""
-    levels = launch.array(level_table(rows, texel_gradient.device), wp.int32)
-    gradient = launch.array(texel_gradient, wp.float32)
+def _carry_down(
+    fine_gradient: Tensor, coarse_gradient: Tensor, rows: tuple[tuple[int, int, int], ...], launch: Launcher
+) -> None:
+    """Carry the coarse levels' gradients down to the first, in place."""
+    levels = launch.array(level_table(rows, fine_gradient.device), wp.int32)
+    halved = launch.array(coarse_gradient, wp.float32)
     for fine in reversed(range(len(rows) - 1)):
         _, width, height = rows[fine]
-        launch.items(texture_kernels.halve_level_gradient, width * height, (fine, levels, gradient))
-    return texel_gradient[: rows[0][1] * rows[0][2]]
+        above = launch.array(fine_gradient, wp.float32) if fine == 0 else halved
+        launch.items(texture_kernels.halve_level_gradient, width * height, (fine, levels, above, halved))
 
 
 def _lookup_arguments(

@@ -1,7 +1,8 @@
-"""Kernels of the 2D mip texture. All levels lie behind one another in one buffer of texels [S, C]; `levels` [L, 3] says where.
+"""Kernels of the 2D mip texture. Level 0 is the texture's own texels [H * W, C]; the others lie behind one another in `coarse` [S, C].
 
-A look-up is four taps a level: texel numbers, weights, and the weights' slopes along the two texture coordinates. The cube texture
-shares everything but the making of the taps.
+`levels` [L, 3] is (offset, width, height) of each, level 0's offset in the texture, the others' in `coarse`. A look-up is four taps a
+level: texel numbers, weights, and the weights' slopes along the two texture coordinates. The cube texture shares everything but the making
+of the taps, and keeps all its levels in one buffer.
 """
 
 # ruff: noqa: D101, UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
@@ -80,6 +81,23 @@ def tap_sum(texels: wp.array2d(dtype=float), channel: int, texel: wp.vec4i, weig
 
 
 @wp.func
+def level_sum(
+    texels: wp.array2d(dtype=float),
+    coarse: wp.array2d(dtype=float),
+    level: int,
+    channel: int,
+    texel: wp.vec4i,
+    weight: wp.vec4,
+):
+    result = float(0.0)
+    if level == 0:
+        result = tap_sum(texels, channel, texel, weight)
+    else:
+        result = tap_sum(coarse, channel, texel, weight)
+    return result
+
+
+@wp.func
 def scatter(
     gradient: wp.array2d(dtype=float),
     output_gradient: wp.array2d(dtype=float),
@@ -106,6 +124,7 @@ def scatter(
 def texture_values(
     offset: int,
     texels: wp.array2d(dtype=float),
+    coarse: wp.array2d(dtype=float),
     levels: wp.array2d(dtype=int),
     uv: wp.array(dtype=wp.vec2),
     level: wp.array(dtype=float),
@@ -118,22 +137,23 @@ def texture_values(
     fine = texture_taps(uv[item], levels[i, 0], levels[i, 1], levels[i, 2], wrap)
     if blend.fraction > 0.0:
         j = i + 1
-        coarse = texture_taps(uv[item], levels[j, 0], levels[j, 1], levels[j, 2], wrap)
+        next = texture_taps(uv[item], levels[j, 0], levels[j, 1], levels[j, 2], wrap)
         fine_weight = fine.weight * (1.0 - blend.fraction)
-        coarse_weight = coarse.weight * blend.fraction
+        next_weight = next.weight * blend.fraction
         for channel in range(texels.shape[1]):
-            values[item, channel] = tap_sum(texels, channel, fine.texel, fine_weight) + tap_sum(
-                texels, channel, coarse.texel, coarse_weight
+            values[item, channel] = level_sum(texels, coarse, i, channel, fine.texel, fine_weight) + tap_sum(
+                coarse, channel, next.texel, next_weight
             )
     else:
         for channel in range(texels.shape[1]):
-            values[item, channel] = tap_sum(texels, channel, fine.texel, fine.weight)
+            values[item, channel] = level_sum(texels, coarse, i, channel, fine.texel, fine.weight)
 
 
 @wp.kernel(enable_backward=False)
 def texture_lookup_gradients(
     offset: int,
     texels: wp.array2d(dtype=float),
+    coarse: wp.array2d(dtype=float),
     levels: wp.array2d(dtype=int),
     uv: wp.array(dtype=wp.vec2),
     level: wp.array(dtype=float),
@@ -148,24 +168,24 @@ def texture_lookup_gradients(
     i = blend.fine
     j = wp.min(i + 1, count - 1)
     fine = texture_taps(uv[item], levels[i, 0], levels[i, 1], levels[i, 2], wrap)
-    coarse = texture_taps(uv[item], levels[j, 0], levels[j, 1], levels[j, 2], wrap)
+    next = texture_taps(uv[item], levels[j, 0], levels[j, 1], levels[j, 2], wrap)
     slope_x = fine.slope_x * (1.0 - blend.fraction)
     slope_y = fine.slope_y * (1.0 - blend.fraction)
-    coarse_slope_x = coarse.slope_x * blend.fraction
-    coarse_slope_y = coarse.slope_y * blend.fraction
+    next_slope_x = next.slope_x * blend.fraction
+    next_slope_y = next.slope_y * blend.fraction
     u_gradient = float(0.0)
     v_gradient = float(0.0)
     step = float(0.0)
     for channel in range(texels.shape[1]):
         g = output_gradient[item, channel]
-        u_gradient += g * tap_sum(texels, channel, fine.texel, slope_x)
-        v_gradient += g * tap_sum(texels, channel, fine.texel, slope_y)
+        u_gradient += g * level_sum(texels, coarse, i, channel, fine.texel, slope_x)
+        v_gradient += g * level_sum(texels, coarse, i, channel, fine.texel, slope_y)
         if j > i:
-            u_gradient += g * tap_sum(texels, channel, coarse.texel, coarse_slope_x)
-            v_gradient += g * tap_sum(texels, channel, coarse.texel, coarse_slope_y)
+            u_gradient += g * tap_sum(coarse, channel, next.texel, next_slope_x)
+            v_gradient += g * tap_sum(coarse, channel, next.texel, next_slope_y)
             step += g * (
-                tap_sum(texels, channel, coarse.texel, coarse.weight)
-                - tap_sum(texels, channel, fine.texel, fine.weight)
+                tap_sum(coarse, channel, next.texel, next.weight)
+                - level_sum(texels, coarse, i, channel, fine.texel, fine.weight)
             )
     uv_gradient[item] = wp.vec2(u_gradient, v_gradient)
     if level[item] < 0.0:
@@ -183,16 +203,21 @@ def texture_texel_gradients(
     wrap: int,
     output_gradient: wp.array2d(dtype=float),
     texel_gradient: wp.array2d(dtype=float),
+    coarse_gradient: wp.array2d(dtype=float),
 ):
     item = wp.tid()
     blend = level_blend(level[item], levels.shape[0])
     i = blend.fine
     fine = texture_taps(uv[item], levels[i, 0], levels[i, 1], levels[i, 2], wrap)
-    scatter(texel_gradient, output_gradient, item, fine.texel, fine.weight * (1.0 - blend.fraction), owner, owners)
+    fine_weight = fine.weight * (1.0 - blend.fraction)
+    if i == 0:
+        scatter(texel_gradient, output_gradient, item, fine.texel, fine_weight, owner, owners)
+    else:
+        scatter(coarse_gradient, output_gradient, item, fine.texel, fine_weight, owner, owners)
     if blend.fraction > 0.0:
         j = i + 1
-        coarse = texture_taps(uv[item], levels[j, 0], levels[j, 1], levels[j, 2], wrap)
-        scatter(texel_gradient, output_gradient, item, coarse.texel, coarse.weight * blend.fraction, owner, owners)
+        next = texture_taps(uv[item], levels[j, 0], levels[j, 1], levels[j, 2], wrap)
+        scatter(coarse_gradient, output_gradient, item, next.texel, next.weight * blend.fraction, owner, owners)
 
 
 @wp.func
@@ -220,8 +245,14 @@ def box_share(new: int, tap: int, n: int):
 
 
 @wp.kernel(enable_backward=False)
-def halve_level(offset: int, fine: int, levels: wp.array2d(dtype=int), texels: wp.array2d(dtype=float)):
-    """Make the texels of level fine + 1, one an item, from those of level fine."""
+def halve_level(
+    offset: int,
+    fine: int,
+    levels: wp.array2d(dtype=int),
+    texels: wp.array2d(dtype=float),
+    halved: wp.array2d(dtype=float),
+):
+    """Make the texels of level fine + 1, one an item, in `halved` from those of level fine in `texels`, which may be one array."""
     item = offset + wp.tid()
     width = levels[fine, 1]
     height = levels[fine, 2]
@@ -234,10 +265,10 @@ def halve_level(offset: int, fine: int, levels: wp.array2d(dtype=int), texels: w
         below = first + width
         for channel in range(texels.shape[1]):
             upper = texels[first, channel] + texels[first + 1, channel]
-            texels[new, channel] = 0.25 * (upper + (texels[below, channel] + texels[below + 1, channel]))
+            halved[new, channel] = 0.25 * (upper + (texels[below, channel] + texels[below + 1, channel]))
         return
     for channel in range(texels.shape[1]):
-        texels[new, channel] = 0.0
+        halved[new, channel] = 0.0
     for dy in range(3):
         share_y = box_share(row, dy, height)
         if share_y > 0.0:
@@ -246,12 +277,18 @@ def halve_level(offset: int, fine: int, levels: wp.array2d(dtype=int), texels: w
                 if share > 0.0:
                     old = first + dy * width + dx
                     for channel in range(texels.shape[1]):
-                        texels[new, channel] = texels[new, channel] + texels[old, channel] * share
+                        halved[new, channel] = halved[new, channel] + texels[old, channel] * share
 
 
 @wp.kernel(enable_backward=False)
-def halve_level_gradient(offset: int, fine: int, levels: wp.array2d(dtype=int), gradient: wp.array2d(dtype=float)):
-    """Add to the gradient of level fine's texels, one an item, what level fine + 1's says of them."""
+def halve_level_gradient(
+    offset: int,
+    fine: int,
+    levels: wp.array2d(dtype=int),
+    gradient: wp.array2d(dtype=float),
+    halved_gradient: wp.array2d(dtype=float),
+):
+    """Add to the gradient of level fine's texels, one an item, what level fine + 1's says of them; the two may be one array."""
     item = offset + wp.tid()
     width = levels[fine, 1]
     height = levels[fine, 2]
@@ -263,7 +300,7 @@ def halve_level_gradient(offset: int, fine: int, levels: wp.array2d(dtype=int), 
     if width % 2 == 0 and height % 2 == 0:
         parent = levels[fine + 1, 0] + (row / 2) * new_width + column / 2
         for channel in range(gradient.shape[1]):
-            gradient[old, channel] = gradient[old, channel] + 0.25 * gradient[parent, channel]
+            gradient[old, channel] = gradient[old, channel] + 0.25 * halved_gradient[parent, channel]
         return
     for back_y in range(2):
         new_row = row / 2 - back_y
@@ -279,4 +316,4 @@ def halve_level_gradient(offset: int, fine: int, levels: wp.array2d(dtype=int), 
                 if share > 0.0:
                     new = levels[fine + 1, 0] + new_row * new_width + new_column
                     for channel in range(gradient.shape[1]):
-                        gradient[old, channel] = gradient[old, channel] + gradient[new, channel] * share
+                        gradient[old, channel] = gradient[old, channel] + halved_gradient[new, channel] * share
