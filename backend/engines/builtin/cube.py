@@ -76,7 +76,7 @@ class _Cube(torch.autograd.Function):
         texel_gradient = direction_gradient = level_gradient = None
         if ctx.needs_input_grad[0]:
             texel_gradient = torch.zeros_like(texels)
-            arguments = (*lookup, given, launch.array(texel_gradient, wp.float32))
+            arguments = (*lookup, given, launch.array(texel_gradient.view(-1), wp.float32))
             launch.run(cube_kernels.cube_texel_gradients, scatter_jobs(launch, directions.shape[0], arguments))
         if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
             direction_gradient, level_gradient = torch.empty_like(directions), torch.empty_like(level)

@@ -87,7 +87,8 @@ class _Interpolate(torch.autograd.Function):
                     launch.array(barycentric.view(-1, 4), wp.vec4),
                     launch.array(triangle.view(-1), wp.int32),
                     launch.array(gradient.view(-1, channels), wp.float32),
-                    launch.array(copies, wp.float32),
+                    attributes.shape[0],
+                    launch.array(copies.view(-1), wp.float32),
                 ),
             )
             to_attributes = copies[0] if copies.shape[0] == 1 else copies.sum(0)

@@ -205,7 +205,7 @@ def _backward(positions: Tensor, faces: Tensor, triangle: Tensor, gradient: Tens
             height,
             launch.array(triangle.view(-1), wp.int32),
             launch.array(gradient.view(-1, 4), wp.vec4),
-            launch.array(out, wp.vec4),
+            launch.array(out.view(-1), wp.float32),
         ),
     )
     return out[0] if out.shape[0] == 1 else out.sum(0)

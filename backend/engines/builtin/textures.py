@@ -102,7 +102,7 @@ class _Texture(torch.autograd.Function):
         texture_gradient = uv_gradient = level_gradient = None
         if ctx.needs_input_grad[0]:
             fine_gradient, coarse_gradient = torch.zeros_like(texels), torch.zeros_like(coarse)
-            written = (launch.array(fine_gradient, wp.float32), launch.array(coarse_gradient, wp.float32))
+            written = tuple(launch.array(part.view(-1), wp.float32) for part in (fine_gradient, coarse_gradient))
             arguments = (*lookup, given, *written)
             launch.run(texture_kernels.texture_texel_gradients, scatter_jobs(launch, uv.shape[0], arguments))
             _carry_down(fine_gradient, coarse_gradient, ctx.rows, launch)

@@ -231,7 +231,7 @@ def cube_texel_gradients(
     directions: wp.array(dtype=wp.vec3),
     level: wp.array(dtype=float),
     output_gradient: wp.array2d(dtype=float),
-    texel_gradient: wp.array2d(dtype=float),
+    texel_gradient: wp.array(dtype=float),
 ):
     item = wp.tid()
     blend = level_blend(level[item], levels.shape[0])

@@ -3,6 +3,8 @@
 # ruff: noqa: UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
 import warp as wp
 
+from backend.engines.builtin.kernels.additions import Twelve, add_some, sum_of_equals
+
 
 @wp.kernel(enable_backward=False)
 def interpolate_corners(
@@ -66,22 +68,24 @@ def interpolate_adjoint_corners(
     barycentric: wp.array(dtype=wp.vec4),
     triangle: wp.array(dtype=int),
     grad_out: wp.array2d(dtype=float),
-    grad_attributes: wp.array3d(dtype=float),
+    vertices: int,
+    grad_attributes: wp.array(dtype=float),
 ):
-    """Gradient of the corners' values, added into private copy `copy`."""
+    """Gradient of the corners' values, added into private copy `copy` of [copies, vertices, C], which is one row of numbers."""
     pixel = wp.tid() + offset
     t = triangle[pixel]
     if t < 0:
         return
-    i0 = faces[t, 0]
-    i1 = faces[t, 1]
-    i2 = faces[t, 2]
-    u = barycentric[pixel][0]
-    v = barycentric[pixel][1]
-    rest = 1.0 - u - v
-    for c in range(grad_out.shape[1]):
-        g = grad_out[pixel, c]
-        if g != 0.0:
-            wp.atomic_add(grad_attributes, copy, i0, c, g * u)
-            wp.atomic_add(grad_attributes, copy, i1, c, g * v)
-            wp.atomic_add(grad_attributes, copy, i2, c, g * rest)
+    weights = wp.vec3(barycentric[pixel][0], barycentric[pixel][1], 1.0 - barycentric[pixel][0] - barycentric[pixel][1])
+    channels = grad_out.shape[1]
+    for four in range((channels + 3) / 4):
+        count = wp.min(channels - 4 * four, 4)
+        shares = Twelve()
+        for c in range(count):
+            g = grad_out[pixel, 4 * four + c]
+            for corner in range(3):
+                shares[corner, c] = g * weights[corner]
+        shares = sum_of_equals(t, shares)
+        for corner in range(3):
+            row = copy * vertices + faces[t, corner]
+            add_some(grad_attributes, row * channels + 4 * four, shares[corner], count)

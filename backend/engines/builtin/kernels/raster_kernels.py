@@ -7,6 +7,8 @@ Homogeneous edge functions relative to the pixel (Olano and Greer 1997): no clip
 # ruff: noqa: UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
 import warp as wp
 
+from backend.engines.builtin.kernels.additions import Twelve, add_some, sum_of_equals
+
 # No fused multiply-adds: they would round a b - c d otherwise than -(c d - a b), and the two triangles of an edge would no longer agree.
 wp.set_module_options({"fuse_fp": False})
 
@@ -310,9 +312,9 @@ def resolve_adjoint(
     height: int,
     triangle: wp.array(dtype=int),
     grad_barycentric: wp.array(dtype=wp.vec4),
-    grad_positions: wp.array3d(dtype=wp.vec4),
+    grad_positions: wp.array(dtype=float),
 ):
-    """Gradients of u, v and z/w, taken to the clip positions of the triangle's corners."""
+    """Gradients of u, v and z/w, taken to the clip positions of the triangle's corners: [copies, B, V, 4] as one row of numbers."""
     pixel = wp.tid() + offset
     t = triangle[pixel]
     if t < 0:
@@ -363,6 +365,12 @@ def resolve_adjoint(
     gy1 = g2 * x0 - g0 * x2
     gx2 = g1 * y0 - g0 * y1
     gy2 = g0 * x1 - g1 * x0
-    wp.atomic_add(grad_positions, copy, image, i0, wp.vec4(gx0, gy0, g_z * e0, g_w * e0 - fx * gx0 - fy * gy0))
-    wp.atomic_add(grad_positions, copy, image, i1, wp.vec4(gx1, gy1, g_z * e1, g_w * e1 - fx * gx1 - fy * gy1))
-    wp.atomic_add(grad_positions, copy, image, i2, wp.vec4(gx2, gy2, g_z * e2, g_w * e2 - fx * gx2 - fy * gy2))
+    shares = Twelve()
+    shares[0] = wp.vec4(gx0, gy0, g_z * e0, g_w * e0 - fx * gx0 - fy * gy0)
+    shares[1] = wp.vec4(gx1, gy1, g_z * e1, g_w * e1 - fx * gx1 - fy * gy1)
+    shares[2] = wp.vec4(gx2, gy2, g_z * e2, g_w * e2 - fx * gx2 - fy * gy2)
+    shares = sum_of_equals(image * faces.shape[0] + t, shares)
+    first = (copy * positions.shape[0] + image) * positions.shape[1]
+    add_some(grad_positions, 4 * (first + i0), shares[0], 4)
+    add_some(grad_positions, 4 * (first + i1), shares[1], 4)
+    add_some(grad_positions, 4 * (first + i2), shares[2], 4)

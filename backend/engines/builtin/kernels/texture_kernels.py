@@ -8,6 +8,8 @@ of the taps, and keeps all its levels in one buffer.
 # ruff: noqa: D101, UP018 (float(0.0) declares a variable; a bare literal would be a constant to Warp)
 import warp as wp
 
+from backend.engines.builtin.kernels.additions import add_some
+
 
 @wp.struct
 class Taps:
@@ -99,7 +101,7 @@ def level_sum(
 
 @wp.func
 def scatter(
-    gradient: wp.array2d(dtype=float),
+    gradient: wp.array(dtype=float),
     output_gradient: wp.array2d(dtype=float),
     item: int,
     texel: wp.vec4i,
@@ -107,16 +109,19 @@ def scatter(
     owner: int,
     owners: int,
 ):
-    """Add one item's gradient to its four texels, of which this owner takes its own: runs of 64 texels, dealt round.
+    """Add one item's gradient to its four texels of `gradient`, [S, C] as one row of numbers.
 
-    What is zero is not added: the blank rows of a list all meet the same texel, and would queue for it.
+    This owner takes its own: runs of 64 texels, dealt round.
     """
-    for k in range(4):
-        if owners == 1 or (texel[k] >> 6) % owners == owner:
-            for channel in range(gradient.shape[1]):
-                added = output_gradient[item, channel] * weight[k]
-                if added != 0.0:
-                    wp.atomic_add(gradient, texel[k], channel, added)
+    channels = output_gradient.shape[1]
+    for four in range((channels + 3) / 4):
+        count = wp.min(channels - 4 * four, 4)
+        given = wp.vec4()
+        for c in range(count):
+            given[c] = output_gradient[item, 4 * four + c]
+        for k in range(4):
+            if owners == 1 or (texel[k] >> 6) % owners == owner:
+                add_some(gradient, texel[k] * channels + 4 * four, given * weight[k], count)
     return 0
 
 
@@ -202,8 +207,8 @@ def texture_texel_gradients(
     level: wp.array(dtype=float),
     wrap: int,
     output_gradient: wp.array2d(dtype=float),
-    texel_gradient: wp.array2d(dtype=float),
-    coarse_gradient: wp.array2d(dtype=float),
+    texel_gradient: wp.array(dtype=float),
+    coarse_gradient: wp.array(dtype=float),
 ):
     item = wp.tid()
     blend = level_blend(level[item], levels.shape[0])
