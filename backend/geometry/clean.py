@@ -7,6 +7,9 @@ import numpy as np
 import torch
 
 from backend.geometry.mesh import Mesh
+from backend.geometry.sheets import part_sheets
+
+_HASTE = (7.0, 5.0, 3.0)  # fast-simplification's aggressiveness, its own choice first
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,59 @@ def clean(mesh: Mesh) -> tuple[Mesh, Dropped]:
     Returns:
         (the mesh, what was dropped; components is 0).
     """
+    faces, kept = mesh.faces.cpu().numpy(), _once(mesh)
+    area = _areas(mesh)
+    kept[np.flatnonzero(kept)[_crowded(faces[kept], area[kept])]] = False
+    share = float(area[~kept].sum() / max(area.sum(), 1e-30))
+    return keep_faces(mesh, torch.from_numpy(kept)), Dropped(0, int((~kept).sum()), share)
+
+
+def decimate(mesh: Mesh, triangles: int) -> Mesh:
+    """Fewer triangles, by quadric error edge collapse (fast-simplification).
+
+    The library pinches the surface where it hurries, and handles that are finer than the triangles asked for are pinched by any
+    collapse: it is asked more and more gently until a closed mesh stays closed within the budget. If that fails the first answer is
+    taken, and its sheets are parted where they touch.
+
+    Args:
+        mesh: any mesh; its texture coordinates are lost.
+        triangles: how many to keep at most, 4 or more; a mesh that has no more than that is returned as it is, without texture coordinates.
+
+    Returns:
+        A mesh of `triangles` triangles or a few less, on the same device, without a gradient; closed if `mesh` is. It may have more
+        where the library stops early, which it does for meshes that consist of many small pieces.
+    """
+    if triangles < 4:
+        raise ValueError(f"a budget of {triangles} triangles; expected 4 or more")
+    bare = Mesh(mesh.vertices.detach(), mesh.faces)
+    if mesh.faces.shape[0] <= triangles:
+        return bare
+    if not is_closed(bare):
+        return clean(_simplified(bare, triangles, _HASTE[0]))[0]
+    for haste in _HASTE:
+        result, _ = clean(_simplified(bare, triangles, haste))
+        if is_closed(result) and result.faces.shape[0] <= triangles:
+            return result
+    budget = triangles
+    for _ in range(3):  # parting adds a few, which the next attempt leaves room for
+        pinched = _simplified(bare, budget, _HASTE[0])
+        result = part_sheets(keep_faces(pinched, torch.from_numpy(_once(pinched))))
+        over = result.faces.shape[0] - triangles
+        if over <= 0 or budget - over < 4:
+            break
+        budget -= over
+    return result
+
+
+def _simplified(mesh: Mesh, triangles: int, haste: float) -> Mesh:
+    vertices, faces = fast_simplification.simplify(
+        mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy(), target_count=triangles, agg=haste
+    )
+    return Mesh(torch.from_numpy(vertices).to(mesh.vertices), torch.from_numpy(faces).to(mesh.faces))
+
+
+def _once(mesh: Mesh) -> np.ndarray:
+    """[T] bool: triangles with three corners, one of those that are the same, none of those that lie back to back."""
     faces = mesh.faces.cpu().numpy().astype(np.int64)
     kept = _distinct(mesh.faces).cpu().numpy()
     turn = np.argmin(faces, 1)
@@ -128,42 +184,7 @@ def clean(mesh: Mesh) -> tuple[Mesh, Dropped]:
     once = np.zeros_like(kept)
     once[first] = True
     kept &= once
-
-    area = _areas(mesh)
-    kept[np.flatnonzero(kept)[_crowded(faces[kept], area[kept])]] = False
-    share = float(area[~kept].sum() / max(area.sum(), 1e-30))
-    return keep_faces(mesh, torch.from_numpy(kept)), Dropped(0, int((~kept).sum()), share)
-
-
-def decimate(mesh: Mesh, triangles: int) -> Mesh:
-    """Fewer triangles, by quadric error edge collapse (fast-simplification).
-
-    The library may pinch the surface when it hurries: it is asked more and more gently until a closed mesh stays closed. If that fails the
-    gentlest answer is cleaned and returned.
-
-    Args:
-        mesh: any mesh; its texture coordinates are lost.
-        triangles: how many to keep, 4 or more; a mesh that has no more than that is returned as it is, without texture coordinates.
-
-    Returns:
-        A mesh with about `triangles` triangles, on the same device, without a gradient.
-    """
-    if triangles < 4:
-        raise ValueError(f"a budget of {triangles} triangles; expected 4 or more")
-    bare = Mesh(mesh.vertices.detach(), mesh.faces)
-    if mesh.faces.shape[0] <= triangles:
-        return bare
-    wanted = is_closed(bare)
-    result = bare
-    for haste in (7.0, 5.0, 3.0):
-        vertices, faces = fast_simplification.simplify(
-            bare.vertices.cpu().numpy(), bare.faces.cpu().numpy(), target_count=triangles, agg=haste
-        )
-        simple = Mesh(torch.from_numpy(vertices).to(bare.vertices), torch.from_numpy(faces).to(bare.faces))
-        result, _ = clean(simple)
-        if not wanted or is_closed(result):
-            break
-    return result
+    return kept
 
 
 def _compact(values: torch.Tensor, faces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
