@@ -157,6 +157,7 @@ class ShapeStage(_Checked):
     hash_levels: int = setting(16, "resolutions of the material field's hash grid", 1, 24)
     hash_log2_size: int = setting(19, "entries of one resolution, as a power of two", 10, 24)
     learning_rate: float = setting(0.01, "Adam's step at the start", 1e-6, 1.0)
+    learning_rate_poses: float = setting(0.001, "Adam's step of the cameras, where refine.poses fits them", 0, 1.0)
     weights: ShapeWeights = field(default_factory=ShapeWeights)
 
     def check(self) -> None:
@@ -207,7 +208,13 @@ class RefineStage(_Checked):
     learning_rate_textures: float = setting(0.01, "Adam's step of the textures", 0, 1.0)
     learning_rate_light: float = setting(0.01, "Adam's step of the light", 0, 1.0)
     preconditioning: float = setting(16.0, "lambda of the positions' preconditioner (I + lambda L)^-1", 0, 1e4)
-    exposure: bool = setting(False, "fit three gains an image (exposure and white balance), mean held at one")
+    exposure: bool = setting(
+        False, "fit three gains an image (exposure and white balance), mean held at one; in the shape stage too"
+    )
+    poses: bool = setting(
+        False, "fit each camera's place, direction and focal length, mean held; in the shape stage too"
+    )
+    learning_rate_poses: float = setting(0.001, "Adam's step of the cameras: radians, and half box sides", 0, 1.0)
     weights: RefineWeights = field(default_factory=RefineWeights)
 
 
@@ -218,9 +225,14 @@ class LightSettings(_Checked):
     PATH: ClassVar[str] = "light"
     file: str | None = setting(None, "known HDRI the light starts from (equirectangular, image centre +X, top +Z)")
     rotation: float = setting(
-        0.0, "degrees about Z by which the HDRI is looked up further round, as Blender's Mapping node has it", -360, 360
+        0.0,
+        "degrees about Z by which the HDRI (and views.environment) is looked up further round, as Blender's Mapping node has it",
+        -360,
+        360,
     )
-    strength: float = setting(1.0, "what the HDRI is multiplied by, as Blender's Background node does", 0, 1e6)
+    strength: float = setting(
+        1.0, "what the HDRI (and views.environment) is multiplied by, as Blender's Background node does", 0, 1e6
+    )
     lock: bool = setting(False, "keep the known HDRI as it is")
     resolution: int = setting(64, "side of a face of the light's cube in texels", 16, 512, power_of_two=True)
     prefilter_every: int = setting(4, "steps between two computations of the prefiltered light", 1, 1000)

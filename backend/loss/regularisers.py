@@ -42,8 +42,3 @@ def light_whiteness(texels: Tensor) -> Tensor:
 def normal_uprightness(normal: Tensor, real: Tensor | None = None) -> Tensor:
     """Mean of 1 - z of tangent-space normals [N, 3]: a normal map has to pay for its tilt. `real` as in `mean_of`."""
     return mean_of(1.0 - normal[:, 2:], real)
-
-
-def gain_mean(log_gains: Tensor) -> Tensor:
-    """Square of the mean of per-image log gains [N, 3]: holds the overall brightness where it is."""
-    return log_gains.mean(0).square().sum() if log_gains.numel() else torch.zeros((), device=log_gains.device)

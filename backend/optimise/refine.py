@@ -18,10 +18,11 @@ from backend.geometry.preconditioned import PreconditionedAdam
 from backend.geometry.tangents import TangentFrames
 from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import photometric
-from backend.loss.regularisers import gain_mean, material_smoothness, normal_uprightness
+from backend.loss.regularisers import material_smoothness, normal_uprightness
 from backend.material.channels import MaterialSample
 from backend.material.textures import MaterialTextures
 from backend.optimise.adam import FINAL_RATE, Adam, Group
+from backend.optimise.corrections import Corrections
 from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
 from backend.optimise.portions import Told, joined, portion, shares
@@ -42,7 +43,7 @@ SMALLEST_TEXTURE = 64
 
 
 class RefineFit:
-    """Stage 3: topology and texture coordinates stay; positions, textures, light and per-image gains are fitted on."""
+    """Stage 3: topology and texture coordinates stay; positions, textures, light and the images' corrections are fitted on."""
 
     name = "refine"
 
@@ -60,6 +61,7 @@ class RefineFit:
         coarse_to_fine: bool = True,
         team: Team | None = None,
         at_once: int | None = None,
+        corrections: Corrections | None = None,
     ) -> None:
         """All on the run's device; the mesh has texture coordinates.
 
@@ -88,7 +90,9 @@ class RefineFit:
         self.positions = torch.nn.Parameter(mesh.vertices.clone(), requires_grad=not lock_positions)
         self.position_optimiser = PreconditionedAdam(self.positions, preconditioner)
         self.neighbours = Neighbours.of(mesh.faces, mesh.vertices.shape[0])
-        self.log_gains = torch.nn.Parameter(torch.zeros(len(views), 3, device=device))
+        self.corrections = corrections or Corrections(views.cameras)
+        rates = settings.learning_rate_light, settings.learning_rate_poses
+        self.correction_optimiser = Adam(self.corrections.groups(*rates), eps=1e-15)
         self.tangents = TangentFrames.of(mesh)
         self.frames = self.tangents.at(mesh.vertices, vertex_normals(mesh.vertices, mesh.faces))
         self.timetable = Timetable(self._columns(), settings.steps, device)
@@ -125,6 +129,7 @@ class RefineFit:
         rate = now["rate"]
         assert rate is not None
         self.optimiser.zero_grad()
+        self.correction_optimiser.zero_grad()
         self.positions.grad = None
         told = [
             self._compare(part, share, now) for part, share in shares(index, self.portion, self.views.cameras.sizes)
@@ -135,6 +140,7 @@ class RefineFit:
         self._average_gradients()
         self.optimiser.step(rate)
         self.textures.project_()
+        self.correction_optimiser.step(rate)
         if not self.lock_positions:
             self.position_optimiser.step(self.settings.learning_rate_positions * rate)
         terms, self.covered = joined(told)
@@ -144,7 +150,8 @@ class RefineFit:
 
     def _compare(self, index: Tensor, share: Tensor | float, now: Mapping[str, Tensor | None]) -> Told:
         """Render some of the step's views and send back the gradient of their share of the loss."""
-        cameras, canvas, surface = self.views.cameras.select(index), self.views.canvas, self.surface()
+        cameras, canvas = self.corrections.cameras(self.views.cameras, index), self.views.canvas
+        surface = self.surface()
         smooth = self.settings.weights.material_smoothness or self.settings.weights.roughness_metallic_smoothness
         beside: list[MaterialSample] = []
 
@@ -156,11 +163,7 @@ class RefineFit:
             return here
 
         frame = self.renderer.render(surface, material, self.delayed.shown, cameras, canvas, self.room.pixels)
-        image, real = frame.image, frame.pixels.real
-        if self.settings.exposure:
-            log_gains = self.log_gains.index_select(0, index)
-            gains = torch.cat([log_gains.exp(), torch.ones_like(log_gains[:, :1])], -1)
-            image = image * gains[:, None, None, :]
+        image, real = self.corrections.exposed(frame.image, index), frame.pixels.real
         compared = photometric(self.renderer.engine, image, self.views, index, self.clock.int())
         terms = {"color": compared.color, "mask": compared.mask_squared}
         for near in beside:
@@ -176,8 +179,6 @@ class RefineFit:
         terms = {}
         if self.settings.weights.laplacian and not self.lock_positions:
             terms["laplacian"] = laplacian_loss(self.positions, self.start.vertices, self.neighbours)
-        if self.settings.exposure:
-            terms["gain_mean"] = gain_mean(self.log_gains)
         return terms
 
     def release(self) -> None:
@@ -218,9 +219,10 @@ class RefineFit:
             "light": self.light.state_dict(),
             "delayed": self.delayed.state(),
             "positions": self.positions.detach().clone(),
-            "log_gains": self.log_gains.detach().clone(),
             "frames": self.frames.clone(),
             "optimiser": self.optimiser.state(),
+            "corrections": self.corrections.state_dict(),
+            "correction_optimiser": self.correction_optimiser.state(),
             "position_optimiser": self.position_optimiser.state(),
         }
 
@@ -235,9 +237,10 @@ class RefineFit:
         self.delayed.restore(state["delayed"])
         with torch.no_grad():
             self.positions.copy_(state["positions"])
-            self.log_gains.copy_(state["log_gains"])
             self.frames.copy_(state["frames"])
+        self.corrections.load_state_dict(state["corrections"])
         self.optimiser.restore(state["optimiser"])
+        self.correction_optimiser.restore(state["correction_optimiser"])
         self.position_optimiser.restore(state["position_optimiser"])
         if size > self.size:  # the plan has become smaller since
             self._take_textures(self.textures.resized(self._texture_size()))
@@ -254,14 +257,11 @@ class RefineFit:
         """Fit these textures from now on."""
         self.textures = textures
         settings = self.settings
-        groups = [Group.of(textures.parameters(), settings.learning_rate_textures)]
-        if settings.exposure:
-            groups.append(Group((self.log_gains,), settings.learning_rate_light))
-        self.optimiser = Adam(groups, eps=1e-15)
+        self.optimiser = Adam([Group.of(textures.parameters(), settings.learning_rate_textures)], eps=1e-15)
         self.recorded.forget()
 
     def _average_gradients(self) -> None:
-        parameters = (*self.textures.parameters(), self.positions, self.log_gains)
+        parameters = (*self.textures.parameters(), self.positions, *self.corrections.parameters())
         self.team.average_([parameter.grad for parameter in parameters])
 
     def _sampled(self, pixels: Pixels) -> tuple[MaterialSample, MaterialSample]:
@@ -296,7 +296,6 @@ class RefineFit:
             "roughness_metallic_smoothness": rising(weights.roughness_metallic_smoothness),
             "normal_smoothness": rising(weights.normal_smoothness),
             "laplacian": lambda step: weights.laplacian * (1.0 - step / steps),
-            "gain_mean": lambda _: 1.0,
             "rate": lambda step: exponential(step / steps, FINAL_RATE),
         }
 

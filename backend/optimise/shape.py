@@ -19,6 +19,7 @@ from backend.loss.regularisers import material_smoothness
 from backend.material.channels import MaterialSample
 from backend.material.field import MaterialField
 from backend.optimise.adam import FINAL_RATE, Adam, Group
+from backend.optimise.corrections import Corrections
 from backend.optimise.delayed_light import DelayedLight
 from backend.optimise.fit import weighted
 from backend.optimise.phases import phases
@@ -57,6 +58,7 @@ class ShapeFit:
         seed: int,
         team: Team | None = None,
         at_once: int | None = None,
+        corrections: Corrections | None = None,
     ) -> None:
         """Views and hull ([R, R, R] inside-ness in [0, 1] over [-half_extent, half_extent]^3) on the run's device.
 
@@ -84,6 +86,9 @@ class ShapeFit:
         start = generator(seed, "field", 0)
         self.field = MaterialField(renderer.engine, layout, generator=start).to(device)
         self.material_optimiser = Adam([Group.of(self.field.parameters(), settings.learning_rate)], eps=1e-15)
+        self.corrections = corrections or Corrections(views.cameras)
+        rates = settings.learning_rate, settings.learning_rate_poses
+        self.correction_optimiser = Adam(self.corrections.groups(*rates), eps=1e-15)
         self.timetable = Timetable(self._columns(), settings.steps, device)
         order = batches(len(views), settings.views_per_step, settings.steps, seed, self.name)
         self.order = self.team.share(order).to(device)
@@ -119,6 +124,7 @@ class ShapeFit:
         adjacency = edge_adjacency(extracted.faces)
         self.geometry_optimiser.zero_grad()
         self.material_optimiser.zero_grad()
+        self.correction_optimiser.zero_grad()
         told = [
             self._compare(_surface(vertices, extracted.faces, adjacency), part, share, now)
             for part, share in shares(index, self.portion, self.scaled.cameras.sizes)
@@ -128,6 +134,7 @@ class ShapeFit:
         self._average_gradients()
         self.geometry_optimiser.step(rate)
         self.material_optimiser.step(rate)
+        self.correction_optimiser.step(rate)
         terms, covered = joined(told)
         self.counts, self.factor = torch.cat((extracted.counts, covered)), rate
         whole = {name: term.detach() for name, term in own.items()}
@@ -137,9 +144,10 @@ class ShapeFit:
         self, surface: Surface, index: Tensor, share: Tensor | float, now: Mapping[str, Tensor | None]
     ) -> Told:
         """Render some of the step's views and send back the gradient of their share of the loss."""
-        cameras, canvas = self.scaled.cameras.select(index), self.scaled.canvas
+        cameras, canvas = self.corrections.cameras(self.scaled.cameras, index), self.scaled.canvas
         frame = self.renderer.render(surface, self.material, self.delayed.shown, cameras, canvas, self.room.pixels)
-        compared = photometric(self.renderer.engine, frame.image, self.scaled, index, self.clock.int())
+        image = self.corrections.exposed(frame.image, index)
+        compared = photometric(self.renderer.engine, image, self.scaled, index, self.clock.int())
         absolute = self.settings.method == "flexicubes"
         terms = {
             "color": compared.color,
@@ -195,6 +203,8 @@ class ShapeFit:
             "delayed": self.delayed.state(),
             "geometry_optimiser": self.geometry_optimiser.state(),
             "material_optimiser": self.material_optimiser.state(),
+            "corrections": self.corrections.state_dict(),
+            "correction_optimiser": self.correction_optimiser.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -208,6 +218,8 @@ class ShapeFit:
         self.delayed.restore(state["delayed"])
         self.geometry_optimiser.restore(state["geometry_optimiser"])
         self.material_optimiser.restore(state["material_optimiser"])
+        self.corrections.load_state_dict(state["corrections"])
+        self.correction_optimiser.restore(state["correction_optimiser"])
         self.step, self.reseeded = state["step"], state["reseeded"]
 
     def _enter(self, number: int) -> None:
@@ -228,7 +240,8 @@ class ShapeFit:
         self.recorded.forget()
 
     def _average_gradients(self) -> None:
-        self.team.average_([parameter.grad for parameter in (*self.grid.parameters(), *self.field.parameters())])
+        modules = (self.grid, self.field, self.corrections)
+        self.team.average_([parameter.grad for module in modules for parameter in module.parameters()])
 
     def _smoothness(self, frame: Frame) -> Tensor:
         pixels, sample = frame.pixels, frame.sample

@@ -29,11 +29,11 @@ def projection(cameras: Cameras, canvas: tuple[int, int]) -> Tensor:
         canvas: (height, width) of the images rendered; each camera's own image is its top left part.
 
     Returns:
-        [N, 4, 4] matrices for column vectors.
+        [N, 4, 4] matrices for column vectors. Gradients reach the intrinsics.
     """
     height, width = canvas
     fx, fy, cx, cy = cameras.intrinsics.unbind(-1)
-    distance = cameras.camera_to_world[:, :3, 3].norm(dim=-1)
+    distance = cameras.camera_to_world[:, :3, 3].detach().norm(dim=-1)
     near = torch.maximum(distance - _REACH, 0.01 * distance).clamp(min=1e-3)
     far = distance + _REACH
     matrix = cameras.intrinsics.new_zeros(len(cameras), 4, 4)
@@ -48,6 +48,6 @@ def projection(cameras: Cameras, canvas: tuple[int, int]) -> Tensor:
 
 
 def clip_positions(points: Tensor, cameras: Cameras, canvas: tuple[int, int]) -> Tensor:
-    """Points [V, 3] seen by N cameras -> [N, V, 4] clip positions. Gradients reach the points."""
+    """Points [V, 3] seen by N cameras -> [N, V, 4] clip positions. Gradients reach the points, poses and intrinsics."""
     matrix = projection(cameras, canvas) @ world_to_camera(cameras)
     return (points @ matrix[:, :, :3].transpose(1, 2) + matrix[:, None, :, 3]).contiguous()

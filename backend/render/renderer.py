@@ -124,7 +124,7 @@ class Renderer:
                 takes all, and waits to count them.
 
         Returns:
-            A Frame; gradients reach vertices (through shading, interpolation and silhouettes), material and light.
+            A Frame; gradients reach vertices and cameras (through shading, interpolation and silhouettes), material and light.
         """
         clip = clip_positions(surface.vertices, cameras, canvas)
         raster = self.engine.rasterize(clip, surface.faces, canvas, derivatives=surface.uvs is not None)
@@ -162,7 +162,7 @@ def covered_pixels(
         position = engine.interpolate(surface.vertices, surface.faces, barycentric, triangle)
         normal = engine.interpolate(surface.normals, surface.normal_faces, barycentric, triangle)
     image = place // (raster.triangle.shape[1] * raster.triangle.shape[2])
-    eye = cameras.camera_to_world[:, :3, 3][image]
+    eye = per_pixel(cameras.camera_to_world[:, :3, 3], image, index, total)
     uv = tangent = footprint = None
     if surface.uvs is not None and surface.uv_faces is not None:
         uv = engine.interpolate(surface.uvs, surface.uv_faces, barycentric, triangle)
@@ -183,6 +183,17 @@ def covered_pixels(
         tangent=tangent,
         footprint=footprint,
     )
+
+
+def per_pixel(values: Tensor, image: Tensor, index: Tensor, total: int) -> Tensor:
+    """What B images have [B, C] for the pixels of each -> [M, C]; `image`, `index` as in `Pixels`, `total` pixels in all.
+
+    Where gradients reach the values they are summed over whole images, in the same order each time, and blank rows are zeros.
+    """
+    if not values.requires_grad:
+        return values[image]
+    count = values.shape[0]
+    return gather(values[:, None].expand(count, total // count, -1).reshape(total, -1), index)
 
 
 def gather(image: Tensor, index: Tensor) -> Tensor:

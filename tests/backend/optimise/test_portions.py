@@ -20,7 +20,7 @@ def gradients(fit):
     fit.advance()
     modules = (fit.grid, fit.field) if hasattr(fit, "grid") else (fit.textures,)
     found = [parameter.grad for module in modules for parameter in module.parameters()]
-    found += [fit.positions.grad, fit.log_gains.grad] if hasattr(fit, "positions") else []
+    found += [fit.positions.grad, *(parameter.grad for parameter in fit.corrections.parameters())] if hasattr(fit, "positions") else []
     return [*found, fit.delayed.shown.diffuse.grad]
 
 
@@ -30,7 +30,7 @@ def test_portions_give_the_gradient_of_the_whole_step(renderer, block, stage):
         options = {"views_per_step": 4, "every": 4, "at_once": at_once}
         if stage == "shape":
             return shape_fit(renderer, block, lock_light=False, **options)
-        return refine_fit(renderer, block, displaced=0.02, lock_light=False, exposure=True, **options)
+        return refine_fit(renderer, block, displaced=0.02, lock_light=False, exposure=True, poses=True, **options)
 
     fits = [begin(at_once) for at_once in (None, 2, 1)]
     whole, *others = [gradients(fit) for fit in fits]
