@@ -70,13 +70,12 @@ def read_scene(
         ready()
         dataset = _reference(request, read_mesh(Path(request.source)), renderer, device)
     else:
-        dataset = read_source(reading or Reading(source, request.views.resolution, 4), request.views)
+        dataset = read_source(reading or Reading(source, request.views.resolution, 4), request.views, device)
         ready()
     if request.light.file is None:
         light = EnvironmentLight(request.light.resolution)
     else:
-        picture = read_environment(Path(request.light.file)) * request.light.strength
-        light = EnvironmentLight.from_latlong(picture, request.light.resolution, math.radians(request.light.rotation))
+        light = _known_light(request.light.file, request, request.light.resolution, torch.device("cpu"))
     kept = None if given is None else _keep(given, dataset.similarity, request, device)
     return Scene(dataset, light.to(device), kept)
 
@@ -88,9 +87,14 @@ def _reference(request: Request, asset: TexturedMesh, renderer: Renderer, device
             hint="Name the HDRI it shall stand in: --set views.environment=FILE.hdr",
             code="environment-missing",
         )
-    picture = read_environment(Path(request.views.environment)).to(device)
-    light = EnvironmentLight.from_latlong(picture, max(128, request.light.resolution)).to(device)
+    light = _known_light(request.views.environment, request, max(128, request.light.resolution), device)
     return reference_dataset(renderer, asset, light, request.views.resolution or RENDERED_SIDE, request.views.count)
+
+
+def _known_light(file: str, request: Request, resolution: int, device: torch.device) -> EnvironmentLight:
+    """An HDRI as strong and as turned as the request has it: views of a mesh stand in the light that light.file then names."""
+    picture = read_environment(Path(file)).to(device) * request.light.strength
+    return EnvironmentLight.from_latlong(picture, resolution, math.radians(request.light.rotation)).to(device)
 
 
 def _unwrapped(path: Path) -> TexturedMesh:

@@ -153,7 +153,7 @@ RULES: dict[str, _Rule] = {
     "camera_space_light": _only(False, "our light stays with the object; photograph with the light fixed to it"),
     "layers": _only(1, "only the nearest surface is rendered; set it to 1"),
     "spp": _only(1, "raise views.resolution instead"),
-    "env_scale": _only(1.0, "scale the HDRI file itself"),
+    "env_scale": _to("light.strength"),
     "laplace": _only("relative", "the Laplacian is relative to the stage's first mesh; see refine.weights.laplacian"),
     "loss": _only("logl1", "colour is compared by L1 of the encoded log; see shape.weights.color"),
     "mtl_override": _only(None, "name the material library in the mesh's own mtllib line"),

@@ -65,9 +65,10 @@ def test_what_has_no_counterpart_is_refused_by_name_and_left_out_on_wish(key, va
 
 
 def test_a_mesh_under_a_known_light():
-    theirs = {"ref_mesh": "spot.obj", "envmap": "a.hdr", "lock_light": True, "isosurface": "flexicubes"}
+    theirs = {"ref_mesh": "spot.obj", "envmap": "a.hdr", "env_scale": 2, "lock_light": True, "isosurface": "flexicubes"}
     request = parse(convert(theirs)[0])
     assert (request.views.environment, request.light.file, request.light.lock) == ("a.hdr", "a.hdr", True)
+    assert request.light.strength == 2.0
 
 
 def test_a_file_that_names_an_unknown_text_is_refused(tmp_path):

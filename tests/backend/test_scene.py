@@ -9,6 +9,7 @@ from backend.contract import RequestError, parse
 from backend.dataset.reference import read_mesh
 from backend.export.images import write_hdr, write_png
 from backend.job import Job
+from backend.light.environment import EnvironmentLight
 from backend.loss.metrics import encode_srgb
 from backend.pipeline import reconstruct
 from backend.scene import read_scene
@@ -108,3 +109,20 @@ def test_a_mesh_in_the_scenes_own_coordinates_fills_the_box(folder, renderer):
     assert maps.base_color.shape == (64, 64, 3) and torch.allclose(maps.base_color, torch.tensor(0.5), atol=3e-3)
     picture = scene.light.to_latlong(16)
     assert (picture - sky()).abs().mean() < 0.03  # the sky as it was given: brighter above, warmer towards +X
+
+
+def test_views_of_a_mesh_stand_in_the_light_that_a_known_light_is(folder, renderer, monkeypatch):
+    """As strong and as turned: else a locked light would contradict the pictures."""
+    made, make = [], EnvironmentLight.from_latlong
+
+    def small(picture, resolution, rotation=0.0):
+        made.append((picture, rotation))
+        return make(picture, 16, rotation)
+
+    monkeypatch.setattr(EnvironmentLight, "from_latlong", small)
+    views = {"environment": str(folder / "sky.hdr"), "resolution": 16, "count": 2}
+    light = {"file": str(folder / "sky.hdr"), "resolution": 16, "strength": 2.0, "rotation": 90.0}
+    read_scene(request(folder, views=views, light=light), renderer, torch.device("cpu"))
+    (of_views, turn_of_views), (known, turn) = made
+    assert turn_of_views == turn == pytest.approx(torch.pi / 2)
+    assert torch.equal(of_views, known) and torch.allclose(known, 2.0 * sky(), rtol=0.02)
