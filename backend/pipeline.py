@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from backend.material.channels import MaterialMaps
 from backend.material.textures import MaterialTextures
 from backend.memory import free_memory
 from backend.optimise.checkpoint import load_checkpoint, moved, save_checkpoint
+from backend.optimise.corrections import Corrections
 from backend.optimise.fit import Fit
 from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
@@ -94,7 +96,9 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     views = scene.dataset.train
     train = views.to(device) if plan.images == "device" else views.within_reach(device)
     watch = Watch(job, emit, train, scene.dataset.similarity, scene.light, renderer)
-    run_ = Run(plan, images, job, emit, device, team, renderer, scene, train, watch)
+    shape_known = scene.kept is not None and request.lock_positions
+    corrections = Corrections(train.cameras, request.refine.exposure, request.refine.poses, shape_known)
+    run_ = Run(plan, images, job, emit, device, team, renderer, scene, train, watch, corrections)
     run_.warn((*plan.notes, *scene.dataset.warnings))
     watch.timings["views"] = time.monotonic() - began
     emit(Progress(stage="views", step=1, steps=1))
@@ -122,6 +126,7 @@ def _asset(run_: Run) -> tuple[Mesh, MaterialMaps]:
         run_.emit(Progress(stage="asset", step=1, steps=1, eta=run_.watch.time_left(run_.request.refine.steps)))
     else:
         run_.scene.light.load_state_dict(stored["light"])
+        run_.corrections.load_state_dict(stored["corrections"])
         run_.watch.restore(stored)
     run_.warn(tuple(stored["warnings"]))
     stored = moved(stored, run_.device)
@@ -138,6 +143,7 @@ def _baked(run_: Run, fit: ShapeFit, cutting: list[Future[Cut]]) -> dict[str, An
         "mesh": vars(asset.mesh),
         "maps": vars(asset.maps),
         "light": run_.scene.light.state_dict(),
+        "corrections": run_.corrections.state_dict(),
         "warnings": list(asset.warnings),
         **run_.watch.state(),
     }
@@ -168,6 +174,7 @@ def _shape(run_: Run) -> tuple[ShapeFit, list[Future[Cut]]]:
             request.seed,
             run_.team,
             run_.plan.at_once,
+            run_.corrections,
         )
 
     def on_step(fit: Fit, terms: Mapping[str, Tensor]) -> bool:
@@ -203,6 +210,7 @@ def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
             coarse_to_fine=run_.scene.kept is None,
             team=run_.team,
             at_once=run_.plan.at_once,
+            corrections=run_.corrections,
         )
 
     return optimise(run_, "refine", begin, run_.watch.on_step, 0)
@@ -213,6 +221,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
     run_.emit(Progress(stage="export", step=0, steps=1))
     light: EnvironmentLight = run_.scene.light
     similarity = run_.scene.dataset.similarity
+    train = replace(run_.train, cameras=run_.corrections.corrected(run_.train.cameras))
     with torch.no_grad():
         surface, mesh = fit.surface(), fit.mesh()
         size = run_.request.asset.texture_size
@@ -220,10 +229,10 @@ def _export(run_: Run, fit: RefineFit) -> Result:
             texels = run_.texels.moved(mesh)
         else:
             texels = texel_surface(run_.renderer.engine, mesh, size)
-        seen = seen_texels(run_.renderer.engine, mesh, texels, run_.train.cameras, run_.train.canvas)
+        seen = seen_texels(run_.renderer.engine, mesh, texels, train.cameras, train.canvas)
         finishing = ThreadPoolExecutor(1).submit(_finished, fit.final_textures().maps(), mesh, texels, seen)
         held_out = run_.scene.dataset.test
-        judged = held_out if held_out is not None else run_.train.select(_few(run_.train))
+        judged = held_out if held_out is not None else train.select(_few(train))
         lpips, _ = lpips_meter(str(run_.device))
         comparisons = compare_views(run_.renderer, surface, fit.material, light.prefiltered(), judged, lpips)
         maps = finishing.result()
@@ -264,8 +273,10 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         warnings=tuple(run_.watch.warnings),
     )
     asset = Asset.of(mesh, surface.normals.detach(), maps, light, 4 * run_.request.light.resolution)
+    whole = run_.scene.dataset.train
+    whole = replace(whole, cameras=run_.corrections.corrected(whole.cameras))
     with run_.job.staging_result() as folder:
-        views = {"train": run_.scene.dataset.train, "test": held_out}
+        views = {"train": whole, "test": held_out}
         written = write_result(folder, asset, similarity, views, report, result)
     run_.emit(Progress(stage="export", step=1, steps=1, eta=0.0))
     return written

@@ -15,6 +15,7 @@ from backend.dataset.views import Views
 from backend.job import Job
 from backend.memory import is_out_of_memory, release_memory
 from backend.optimise.checkpoint import is_sound, load_checkpoint, moved, save_checkpoint
+from backend.optimise.corrections import Corrections
 from backend.optimise.fit import Fit, run
 from backend.optimise.pyramid import halved
 from backend.optimise.refine import RefineFit
@@ -43,6 +44,7 @@ class Run:
     scene: Scene
     train: Views
     watch: Watch
+    corrections: Corrections  # of `train`
     texels: Texels | None = None  # of the asset's textures, once they were found
 
     @property

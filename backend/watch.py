@@ -155,12 +155,15 @@ class Watch:
     def _show_picture(self, fit: Fit) -> None:
         """Photo, render and difference of the first view; and in a file beside it the material's maps as seen there."""
         assert isinstance(fit, (ShapeFit, RefineFit))
-        view = self.views.select(torch.zeros(1, dtype=torch.int64, device=self.views.images.device))
+        first = torch.zeros(1, dtype=torch.int64, device=self.views.images.device)
+        view = self.views.select(first)
         height, width = view.cameras.sizes[0].tolist()
         with torch.no_grad():
             light = self.light.prefiltered()
-            frame = self.renderer.render(fit.surface(), fit.material, light, view.cameras, view.canvas)
-            photo, ours = encode_over_white(view.images[0].float()), encode_over_white(frame.image[0])
+            cameras = fit.corrections.cameras(self.views.cameras, first)
+            frame = self.renderer.render(fit.surface(), fit.material, light, cameras, view.canvas)
+            image = fit.corrections.exposed(frame.image, first)
+            photo, ours = encode_over_white(view.images[0].float()), encode_over_white(image[0])
             maps = maps_strip(frame).chunk(4, 1)
         strip = torch.cat([picture[:height, :width] for picture in (photo, ours, (photo - ours).abs())], 1).cpu()
         maps_seen = torch.cat([picture[:height, :width] for picture in maps], 1).cpu()
