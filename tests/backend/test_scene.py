@@ -120,7 +120,7 @@ def test_views_of_a_mesh_stand_in_the_light_that_a_known_light_is(folder, render
         return make(picture, 16, rotation)
 
     monkeypatch.setattr(EnvironmentLight, "from_latlong", small)
-    views = {"environment": str(folder / "sky.hdr"), "resolution": 16, "count": 2}
+    views = {"environment": str(folder / "sky.hdr"), "resolution": 32, "count": 2}
     light = {"file": str(folder / "sky.hdr"), "resolution": 16, "strength": 2.0, "rotation": 90.0}
     read_scene(request(folder, views=views, light=light), renderer, torch.device("cpu"))
     (of_views, turn_of_views), (known, turn) = made
