@@ -109,7 +109,13 @@ def _least_seen(cameras: Cameras) -> float:
     return max(2.0, LEAST_SEEN * len(cameras))
 
 
-def find_box(cameras: Cameras, masks: Tensor, names: Sequence[str] | None = None, margin: float = 0.02) -> Box:
+def find_box(
+    cameras: Cameras,
+    masks: Tensor,
+    names: Sequence[str] | None = None,
+    margin: float = 0.02,
+    device: torch.device | None = None,
+) -> Box:
     """The box of what the masks have in common, coarse to fine, widened by `margin` of its longest side.
 
     The start comes from where the rays through the masks' centres meet. Views that call a third of the common shape empty are overruled
@@ -120,13 +126,14 @@ def find_box(cameras: Cameras, masks: Tensor, names: Sequence[str] | None = None
         masks: [N, H, W] coverage in [0, 1].
         names: N names for messages.
         margin: part of the longest side by which the box is widened on every side.
+        device: where points are held against the masks, the masks' own if None. The box is on the CPU.
 
     Raises:
         RequestError: `mask-empty` when no mask shows anything, `mask-full` when all are white throughout,
             `no-common-box` when the views agree on no place (it names the views).
     """
     names = [f"view {index}" for index in range(len(cameras))] if names is None else list(names)
-    cameras, masks = _small(cameras, masks, 128)
+    cameras, masks = shrunk(cameras, masks, 128)
     masks = (masks > 0.5).float()
     filled = masks.flatten(1).any(dim=1)
     if int(filled.sum()) < 2:
@@ -144,6 +151,8 @@ def find_box(cameras: Cameras, masks: Tensor, names: Sequence[str] | None = None
     usable = filled.nonzero()[:, 0]
     kept, used_masks = cameras.select(usable), masks[usable]
     centre, radius, miss = _meeting_point(kept, used_masks)
+    device = device or masks.device
+    kept, used_masks, centre = kept.to(device), used_masks.to(device), centre.to(device)
     agreed = _robust_hull(kept, used_masks, centre, radius)
     if agreed is None:
         worst = miss.argsort(descending=True)[: max(1, min(5, len(kept) // 2))]
@@ -152,14 +161,15 @@ def find_box(cameras: Cameras, masks: Tensor, names: Sequence[str] | None = None
     doubtful = _dissenters(kept, used_masks, points)
     if len(doubtful) > max(1, len(kept) // 5):
         raise _no_common_box([names[int(usable[i])] for i in doubtful])
-    trusted = torch.tensor([i for i in range(len(kept)) if i not in set(doubtful)])
-    low, high = _tight(kept.select(trusted), used_masks[trusted], points.amin(0) - spacing, points.amax(0) + spacing)
+    trusted = torch.tensor([i for i in range(len(kept)) if i not in set(doubtful)], device=device)
+    first, last = points.amin(0) - spacing, points.amax(0) + spacing
+    low, high = (corner.cpu() for corner in _tight(kept.select(trusted), used_masks[trusted], first, last))
     pad = margin * float((high - low).max())
     empty = [int(i) for i in (~filled).nonzero()[:, 0]]
     return Box(low - pad, high + pad, tuple(sorted(empty + [int(usable[i]) for i in doubtful])))
 
 
-def _small(cameras: Cameras, masks: Tensor, longest: int) -> tuple[Cameras, Tensor]:
+def shrunk(cameras: Cameras, masks: Tensor, longest: int) -> tuple[Cameras, Tensor]:
     """Cameras and masks shrunk so that the canvas's long side is at most `longest`."""
     height, width = masks.shape[1:]
     shrink = longest / max(height, width)
