@@ -335,6 +335,26 @@ def test_synthetic_scenes_are_unpacked_as_they_are_or_shrink_premultiplied(tmp_p
     assert run("nerf_lego", "--data", tmp_path, "--size", 16, "--replace") == 0
 
 
+def test_an_interrupted_call_is_continued_by_the_same_words_and_tells_how_far_it_is(
+    tmp_path, server, capture, monkeypatch, capsys
+):
+    server.files["/cape"] = packed(capture(), tmp_path / "x.zip").read_bytes()
+    server.breaks["/cape"] = [20_000]
+    archive = Archive("cape.zip", (Mirror(server.url("/cape")),), "the page", "CC BY-NC-SA")
+    monkeypatch.setattr(download_datasets, "chosen", lambda _: [Scene("nerd_gold", "nerd/cape", "", archive, 32)])
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(datasets_fetch.time, "sleep", interrupt)
+    assert run("nerd_gold", "--data", tmp_path) == 130
+    assert "goes on from here" in capsys.readouterr().err
+    assert run("nerd_gold", "--data", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "(100 %)" in said and "3 of 3" in said and server.asked[-1][1] == "bytes=20000-"
+    assert "SHA-256" in said and "CC BY-NC-SA" in said
+
+
 def test_a_failure_leaves_the_folder_as_it_was(tmp_path, capture, capsys):
     clone = capture()
     arguments = ("nerd_gold", "--data", tmp_path, "--archive", clone)
