@@ -4,7 +4,18 @@ import atexit
 from types import ModuleType
 
 from . import command_line, panels, preferences, properties, watch
-from .operators import asset, cancel, environment, export_views, import_result, open_file, pause, presets, reconstruct
+from .operators import (
+    asset,
+    cancel,
+    environment,
+    export_views,
+    import_result,
+    open_file,
+    pause,
+    presets,
+    reconstruct,
+    sliced,
+)
 
 MODULES = (
     preferences,
@@ -16,6 +27,7 @@ MODULES = (
     cancel,
     presets,
     open_file,
+    sliced,
     import_result,
     asset,
     panels,

@@ -20,7 +20,7 @@ from typing import Any
 import bpy
 
 from ..backend import contract
-from . import runs, watch
+from . import runs, slices, watch
 from .exporter import capture
 from .importer import scene as importing
 
@@ -103,14 +103,8 @@ def import_result(folder: Path | str | None = None, *, name: str = "Unrendered",
         wish = scene.unrender
         result = importing.read(Path(folder) if folder is not None else wish.job_folder())
         before = set(scene.objects)
-        asset = importing.add(
-            scene,
-            result,
-            name,
-            with_world=wish.import_world,
-            with_cameras=wish.import_cameras,
-            packed=wish.pack_images,
-        )
+        wanted = importing.Wish(wish.import_world, wish.import_cameras, wish.pack_images)
+        asset = slices.finish(importing.adding(scene, result, name, wanted, print))
     others = [thing.name for thing in scene.objects if thing not in before and thing != asset]
     return [asset.name, *others]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import bpy
 
-from ...backend.contract import RequestError
 from . import marks
 
 COLOR_SPACES = {
@@ -22,13 +21,13 @@ COLOR_SPACES = {
 
 
 def load(path: Path, name: str, kind: str, packed: bool) -> bpy.types.Image:
-    """The file as a new image in the colour space of its kind, whatever tag the file carries; RequestError if it is none.
+    """The file as a new image in the colour space of its kind, whatever tag the file carries. It is decoded when it is first shown.
 
-    Packed, the image is kept in the .blend; otherwise the file is read where it lies, by a relative path where the artist prefers one.
+    Args:
+        path: of a picture that `pictures.check` found whole: Blender loads anything, and shows pink for what it cannot read.
+        packed: keep the image in the .blend; otherwise the file is read where it lies, by a relative path where the artist prefers one.
     """
     image = bpy.data.images.load(str(path), check_existing=False)
-    if 0 in image.size:  # Blender loads anything, and shows pink for what it cannot read
-        raise RequestError(f"{path} cannot be read as an image", code="result-unreadable")
     if packed:
         image.pack()
     elif bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:

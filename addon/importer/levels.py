@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import bpy
 
 from . import marks, mesh
@@ -16,41 +14,30 @@ def ratios(asset: bpy.types.Object) -> list[float]:
     return sorted(_present(asset), reverse=True)
 
 
-def meshes(full: bpy.types.Mesh, wanted: Iterable[float]) -> dict[float, bpy.types.Mesh]:
-    """New meshes by share of triangles, thinned by edge collapse; texture coordinates go along, and the normals are those of `full`.
+def thinned(full: bpy.types.Mesh, ratio: float) -> bpy.types.Mesh:
+    """A new mesh with this share of the triangles, thinned by edge collapse; texture coordinates go along, and the normals are those of `full`.
 
     The normal map was made for the full mesh's normals, so each corner takes the normal of the nearest point there.
     """
-    wanted = list(wanted)
-    if not wanted:
-        return {}
     bench = bpy.data.scenes.new("Unrender Levels")  # of its own, so that nothing else is evaluated
     model = bpy.data.objects.new("Unrender Full", full)
-    bench.collection.objects.link(model)
-    made = {}
+    thing = bpy.data.objects.new("Unrender Level", full)
     try:
-        for ratio in wanted:
-            made[ratio] = _thinned(bench, model, ratio)
+        for each in (model, thing):
+            bench.collection.objects.link(each)
+        collapse = thing.modifiers.new("Collapse", "DECIMATE")
+        collapse.ratio, collapse.use_collapse_triangulate = ratio, True
+        transfer = thing.modifiers.new("Normals", "DATA_TRANSFER")
+        transfer.object, transfer.use_loop_data, transfer.data_types_loops = model, True, {"CUSTOM_NORMAL"}
+        transfer.loop_mapping = "POLYINTERP_NEAREST"
+        layer = bench.view_layers[0]
+        layer.update()
+        evaluated = thing.evaluated_get(layer.depsgraph)
+        return bpy.data.meshes.new_from_object(evaluated, preserve_all_data_layers=True, depsgraph=layer.depsgraph)
     finally:
-        bpy.data.objects.remove(model)
+        for each in (thing, model):
+            bpy.data.objects.remove(each)
         bpy.data.scenes.remove(bench)
-    return made
-
-
-def _thinned(bench: bpy.types.Scene, model: bpy.types.Object, ratio: float) -> bpy.types.Mesh:
-    thing = bpy.data.objects.new("Unrender Level", model.data)
-    bench.collection.objects.link(thing)
-    collapse = thing.modifiers.new("Collapse", "DECIMATE")
-    collapse.ratio, collapse.use_collapse_triangulate = ratio, True
-    transfer = thing.modifiers.new("Normals", "DATA_TRANSFER")
-    transfer.object, transfer.use_loop_data, transfer.data_types_loops = model, True, {"CUSTOM_NORMAL"}
-    transfer.loop_mapping = "POLYINTERP_NEAREST"
-    layer = bench.view_layers[0]
-    layer.update()
-    evaluated = thing.evaluated_get(layer.depsgraph)
-    thinner = bpy.data.meshes.new_from_object(evaluated, preserve_all_data_layers=True, depsgraph=layer.depsgraph)
-    bpy.data.objects.remove(thing)
-    return thinner
 
 
 def place(scene: bpy.types.Scene, asset: bpy.types.Object, made: dict[float, bpy.types.Mesh]) -> None:
@@ -70,9 +57,7 @@ def place(scene: bpy.types.Scene, asset: bpy.types.Object, made: dict[float, bpy
             mesh.take_over(thing, thinner)
             continue
         thinner.name = f"{asset.name}_LOD{number}"
-        thinner.materials.clear()
-        for material in asset.data.materials:
-            thinner.materials.append(material)
+        mesh.give_materials(thinner, asset.data)
         thing = bpy.data.objects.new(thinner.name, thinner)
         thing[marks.RATIO] = ratio
         thing.parent = asset

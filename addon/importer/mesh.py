@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 import numpy as np
 
 from ...backend.contract import RequestError
+from ..slices import Slice, Slices, finish
 from . import images
 
+MOST_AT_ONCE = 50_000  # triangles of a mesh that Blender can be given in slices of less than a tenth of a second
+_PORTION = 4096
 SHAPES = {"vertices": 3, "faces": 3, "uvs": 2, "uv_faces": 3}
 
 
@@ -52,42 +56,76 @@ def read(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+@dataclass(frozen=True)
+class Normals:
+    """Split normals as Blender takes them: one of each vertex, which it works through in a third of the time, or one of each corner."""
+
+    of_vertices: bool
+    rows: list[list[float]]
+
+
+def normals_of(arrays: dict[str, np.ndarray]) -> Normals | None:
+    """The normals that `read` gave, in rows; None where the file has none. No bpy."""
+    normals, faces = arrays.get("corner_normals"), arrays["faces"]
+    if normals is None:
+        return None
+    shared = np.zeros((len(arrays["vertices"]), 3), normals.dtype)
+    shared[faces] = normals
+    of_vertices = bool((shared[faces] == normals).all())
+    whole = shared if of_vertices else normals.reshape(-1, 3)
+    # portion by portion, for Blender's own thread waits while one is made into lists
+    rows = [row for start in range(0, len(whole), _PORTION) for row in whole[start : start + _PORTION].tolist()]
+    return Normals(of_vertices, rows)
+
+
 def build(name: str, arrays: dict[str, np.ndarray]) -> bpy.types.Mesh:
     """A new mesh data-block from what `read` gave; smooth, with the stored normals at each corner."""
-    faces = arrays["faces"].astype(np.int32)
+    return finish(building(name, arrays, normals_of(arrays)))
+
+
+def building(name: str, arrays: dict[str, np.ndarray], normals: Normals | None) -> Slices[bpy.types.Mesh]:
+    """The same in slices, which are short for meshes of `MOST_AT_ONCE` triangles."""
+    faces = np.ascontiguousarray(arrays["faces"], np.int32)
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(arrays["vertices"]))
-    mesh.vertices.foreach_set("co", arrays["vertices"].astype(np.float32).ravel())
     mesh.loops.add(faces.size)
-    mesh.loops.foreach_set("vertex_index", faces.ravel())
     mesh.polygons.add(len(faces))
     mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
-    layer = mesh.uv_layers.new(name="UVMap", do_init=False)
-    layer.data.foreach_set("uv", arrays["uvs"][arrays["uv_faces"].ravel()].astype(np.float32).ravel())
-    mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
+    mesh.uv_layers.new(name="UVMap", do_init=False)
+    # by their attributes: the same through `vertices`, `loops` and the layer takes up to a hundred times as long
+    for attribute, key, values in (
+        ("position", "vector", arrays["vertices"].astype(np.float32)),
+        (".corner_vert", "value", faces),
+        ("UVMap", "vector", arrays["uvs"].astype(np.float32)[arrays["uv_faces"].ravel()]),
+    ):
+        mesh.attributes[attribute].data.foreach_set(key, values.ravel())
+    yield Slice("Adding the mesh")
     mesh.update(calc_edges=True)
-    normals = arrays.get("corner_normals")
-    if normals is not None:
-        _set_normals(mesh, faces, normals)
+    if normals is None:
+        return mesh
+    yield Slice("Adding the mesh")
+    if normals.of_vertices:
+        mesh.normals_split_custom_set_from_vertices(normals.rows)
+    else:
+        mesh.normals_split_custom_set(normals.rows)
     return mesh
 
 
-def _set_normals(mesh: bpy.types.Mesh, faces: np.ndarray, normals: np.ndarray) -> None:
-    """Give each corner its normal. Where a vertex has one normal alone, Blender takes a sixth of the time."""
-    shared = np.zeros((len(mesh.vertices), 3), normals.dtype)
-    shared[faces] = normals
-    if (shared[faces] == normals).all():
-        mesh.normals_split_custom_set_from_vertices(shared.tolist())
-    else:
-        mesh.normals_split_custom_set(normals.reshape(-1, 3).tolist())
+def give_materials(thing: bpy.types.Mesh, source: bpy.types.Mesh) -> None:
+    """Give a mesh the materials of another, slot by slot; which face has which slot stays."""
+    while len(thing.materials) > len(source.materials):
+        thing.materials.pop()
+    for index, material in enumerate(source.materials):
+        if index < len(thing.materials):
+            thing.materials[index] = material
+        else:
+            thing.materials.append(material)
 
 
 def take_over(thing: bpy.types.Object, new: bpy.types.Mesh) -> None:
     """Put `new` wherever the object's mesh is used, with its name, materials and custom properties; the old mesh is removed."""
     old = thing.data
-    new.materials.clear()
-    for material in old.materials:
-        new.materials.append(material)
+    give_materials(new, old)
     for key, value in old.items():
         new[key] = value
     images.take_over(bpy.data.meshes, old, new)

@@ -7,9 +7,10 @@ from pathlib import Path
 import bpy
 
 from ...backend import contract
-from ..importer import catalogue, levels, marks, scene
-from ..importer.transaction import all_or_nothing
-from .import_result import told
+from ..importer import catalogue, marks, scene
+from ..slices import Slices
+from . import sliced
+from .sliced import told
 
 
 class _OnAsset(bpy.types.Operator):
@@ -42,22 +43,26 @@ class UNRENDER_OT_import_cameras(_OnAsset):
         return {"FINISHED"}
 
 
-class UNRENDER_OT_make_levels(_OnAsset):
+class UNRENDER_OT_make_levels(sliced.Sliced):
     """Add copies of the asset with half, a quarter and a tenth of its triangles, hidden and with the asset's normals"""
 
     bl_idname = "unrender.make_levels"
     bl_label = "Make LODs"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Blender calls this."""
-        asset = marks.required(context)
-        try:
-            with all_or_nothing(context.scene):
-                levels.place(context.scene, asset, levels.meshes(asset.data, levels.RATIOS))
-        except (OSError, contract.UnrenderError) as error:
-            return told(self, error)
-        return {"FINISHED"}
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Only where there is an asset, and nothing else is being done."""
+        reason = sliced.hindrance() or marks.hindrance(context)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
+        """See `Sliced`."""
+        return scene.adding_levels(
+            context.scene, marks.required(context), lambda words: self.report({"WARNING"}, words)
+        )
 
 
 class UNRENDER_OT_mark_asset(_OnAsset):

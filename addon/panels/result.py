@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import bpy
 
+from ..operators import sliced
 from ..operators.asset import (
     UNRENDER_OT_import_cameras,
     UNRENDER_OT_make_levels,
     UNRENDER_OT_mark_asset,
     UNRENDER_OT_restore_world,
 )
-from ..operators.import_result import UNRENDER_OT_import_result, UNRENDER_OT_replace_result
+from ..operators.import_result import (
+    UNRENDER_OT_choose_result,
+    UNRENDER_OT_import_finished,
+    UNRENDER_OT_replace_finished,
+)
 from ..operators.open_file import UNRENDER_OT_open_log, UNRENDER_OT_open_report
 from .base import Panel
 
@@ -29,11 +34,16 @@ class UNRENDER_PT_import(Panel):
         column.prop(settings, "import_cameras")
         column.prop(settings, "pack_images")
         column = self.layout.column(align=True)
-        column.operator(UNRENDER_OT_import_result.bl_idname, icon="IMPORT")
-        column.operator(UNRENDER_OT_replace_result.bl_idname, icon="FILE_REFRESH")
+        for button, icon in ((UNRENDER_OT_import_finished, "IMPORT"), (UNRENDER_OT_replace_finished, "FILE_REFRESH")):
+            if not sliced.draw(column, button.bl_label):
+                row = column.row(align=True)
+                row.operator(button.bl_idname, icon=icon)
+                chooser = row.operator(UNRENDER_OT_choose_result.bl_idname, text="", icon="FILEBROWSER")
+                chooser.replace = button is UNRENDER_OT_replace_finished
         column = self.layout.column(align=True)
         column.operator(UNRENDER_OT_import_cameras.bl_idname, icon="CAMERA_DATA")
-        column.operator(UNRENDER_OT_make_levels.bl_idname, icon="MOD_DECIM")
+        if not sliced.draw(column, UNRENDER_OT_make_levels.bl_label):
+            column.operator(UNRENDER_OT_make_levels.bl_idname, icon="MOD_DECIM")
         column.operator(UNRENDER_OT_mark_asset.bl_idname, icon="ASSET_MANAGER")
         column.operator(UNRENDER_OT_restore_world.bl_idname, icon="WORLD")
         row = self.layout.row(align=True)

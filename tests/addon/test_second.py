@@ -39,16 +39,17 @@ def test_second_blender_is_followed_cancelled_and_leaves_nothing(addon_module, t
     until(lambda: job.poll() == 1)
     began = time.monotonic()
     job.cancel()
-    assert time.monotonic() - began < 1.0 and job.state == "cancelled" and not job._place.exists()
+    assert time.monotonic() - began < 0.1 and job.state == "cancelled"
+    until(lambda: not job._child.place.exists())  # in a thread: the memory of a large scene is not given back at once
     with pytest.raises(OSError):
-        os.kill(job._process.pid, 0)
+        os.kill(job._child._process.pid, 0)
 
     job = start(second, tmp_path, False, "sys.exit(1)")
-    job._process.wait(10)
+    until(job._child.ended)
     with pytest.raises(Exception, match="no camera"):
         job.poll()
-    assert job.state == "failed" and not job._place.exists()
+    assert job.state == "failed" and not job._child.place.exists()
 
     job = start(second, tmp_path, False, "(out.parent / 'transforms.json').write_text('{{}}')".replace("{{}}", "{}"))
-    job._process.wait(10)
+    until(job._child.ended)
     assert job.poll() == 3 and job.state == "finished"
