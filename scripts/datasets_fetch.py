@@ -132,7 +132,7 @@ def _download(url: str, part: Path, wait: float) -> None:
         if idle >= TRIES:
             raise _MirrorError(f"{said}, {idle} times in a row") from None
         if pause:
-            say(f"  {said}; goes on at {megabytes(_length(part))} in {pause:.0f} s")
+            say(f"  {said}; tried again in {pause:.0f} s, from {megabytes(_length(part))} on")
             time.sleep(pause)
     raise _MirrorError(f"it broke off {MOST_TRIES} times")
 
