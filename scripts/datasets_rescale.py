@@ -124,7 +124,7 @@ def _shrunk(picture: Picture, size: int, mask: Picture | None = None) -> np.ndar
         coverage = coverage_of(mask.rows(first, last))[..., None]
         return np.concatenate([light[..., :3] * coverage, coverage], axis=2)
 
-    return shrink_rows(rows, height, (max(1, round(height * shrink)), max(1, round(width * shrink))))
+    return shrink_rows(rows, height, width, (max(1, round(height * shrink)), max(1, round(width * shrink))))
 
 
 def _straight(inside: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:

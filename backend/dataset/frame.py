@@ -55,7 +55,7 @@ def read_frame(posed: PosedImage, resolution: int) -> Frame:
     shrink = min(1.0, resolution / max(height, width)) if resolution else 1.0
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
     down, across = size[0] / height, size[1] / width
-    small = shrink_rows(source, height, size).astype(np.float16)
+    small = shrink_rows(source, height, width, size).astype(np.float16)
     masked = picture.has_alpha or mask is not None
     return Frame(small, (fx * across, fy * down, cx * across, cy * down), masked, tuple(notes))
 

@@ -44,12 +44,13 @@ def load(source: Path, settings: ViewSettings, threads: int = 4) -> Dataset:
     return read_source(Reading(find_source(source, settings.holdout), settings.resolution, threads), settings)
 
 
-def read_source(reading: Reading, settings: ViewSettings) -> Dataset:
+def read_source(reading: Reading, settings: ViewSettings, device: torch.device | None = None) -> Dataset:
     """Views of what is being read; see `load`.
 
     Args:
         reading: of the source, at the resolution that the run wants.
         settings: the box.
+        device: where the box is looked for; the views stay on the CPU.
     """
     source = reading.source
     loaded = _views(source, reading.frames())
@@ -62,7 +63,7 @@ def read_source(reading: Reading, settings: ViewSettings) -> Dataset:
         low, high = (torch.from_numpy(corner).float() for corner in source.box)
         warnings.append("the masks are white throughout; the object's box is taken from the camera file's points")
     elif settings.box == "auto":
-        box = find_box(fitted.cameras, masks, fitted.names)
+        box = find_box(fitted.cameras, masks, fitted.names, device=device)
         low, high = box.low, box.high
         if box.doubtful:
             names = listed([fitted.names[index] for index in box.doubtful])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from backend.dataset.picture_file import Picture, mask_channels
 
 LARGEST_VALUE = 65504.0  # of float16, in which the views are kept
-STRIP = 256  # rows of a large picture that are light at a time; as floats all of them would be sixteen bytes a pixel
+STRIP = 24_000_000  # bytes of a picture that are light at a time, sixteen a pixel: a small one is all at once, a large one never
 
 
 def light_of(picture: Picture) -> np.ndarray:
@@ -60,19 +61,21 @@ def resize_area(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return small.reshape(height, width, image.shape[2])
 
 
-def shrink_rows(rows: Callable[[int, int], np.ndarray], height: int, size: tuple[int, int]) -> np.ndarray:
+def shrink_rows(rows: Callable[[int, int], np.ndarray], height: int, width: int, size: tuple[int, int]) -> np.ndarray:
     """`resize_area` of a picture that is asked for strip by strip, so that it never lies in memory whole.
 
     Args:
         rows: (first, last) -> [last - first, W, C] float32 rows of the picture.
-        height: how many rows it has.
+        height, width: of the picture.
         size: (height, width) of the result, neither larger than the picture's.
 
     Returns:
         [size[0], size[1], C] float32.
     """
     step = height / size[0]
-    count = max(1, int(STRIP / step))
+    count = max(1, int(STRIP / (16 * width * step)))
+    if count >= size[0]:
+        return resize_area(rows(0, height), size)
     parts = []
     for top in range(0, size[0], count):
         bottom = min(top + count, size[0])
@@ -83,8 +86,11 @@ def shrink_rows(rows: Callable[[int, int], np.ndarray], height: int, size: tuple
             edges = np.arange(top, bottom + 1) * step
             row = np.arange(first, last, dtype=np.float64)
             shared = np.minimum(edges[1:, None], row + 1) - np.maximum(edges[:-1, None], row)
-            weights = (shared.clip(min=0.0) / step).astype(np.float32)
-            narrow = (weights @ narrow.reshape(len(row), -1)).reshape(bottom - top, size[1], -1)
+            weights, flat = (shared.clip(min=0.0) / step).astype(np.float32), narrow.reshape(len(row), -1)
+            # row by row: a product of the whole matrices would wake threads that stand in the way of those that read other pictures
+            spans = [(int(edge - first), math.ceil(below - first)) for edge, below in pairwise(edges)]
+            lines = [weight[low:high] @ flat[low:high] for weight, (low, high) in zip(weights, spans)]
+            narrow = np.stack(lines).reshape(bottom - top, size[1], -1)
         parts.append(narrow)
     return np.concatenate(parts)
 
