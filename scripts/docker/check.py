@@ -102,7 +102,7 @@ class Root:
                 path = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
                 self.variables.update(pairs(substituted(step.value, {**path, **known})))
             elif step.word == "COPY":
-                self._copy(value.split(), files)
+                self.copy(value.split(), files)
             elif step.word == "RUN":
                 self.run(["/bin/sh", "-c", value])
             elif step.word == "USER":
@@ -137,7 +137,8 @@ class Root:
         if RESOLVER.is_file():
             shutil.copyfile(RESOLVER, self.folder / "etc" / "resolv.conf")
 
-    def _copy(self, words: list[str], files: list[str]) -> None:
+    def copy(self, words: list[str], files: list[str]) -> None:
+        """COPY's sources and target; `files` are what is sent to the builder."""
         *sources, target = words
         for source in sources:
             found = [name for name in files if name == source or name.startswith(f"{source}/")]

@@ -12,7 +12,10 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts" / "docker"))
 
+import check
 import dockerfile
+
+from backend.contract import version
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "scripts" / "docker"
@@ -68,6 +71,25 @@ def test_a_recipe_is_read_as_docker_reads_it(tmp_path):
     path.write_text("FROM a\nADD x y\n")
     with pytest.raises(ValueError, match="ADD"):
         dockerfile.read_dockerfile(path)
+
+
+def test_what_is_copied_is_enough_to_run(tmp_path):
+    """The image's files without its system: the backend and the script for data, from these files alone."""
+    root = check.Root(tmp_path / "root", {}, ())
+    sent = dockerfile.context(ROOT, IGNORE)
+    for step in dockerfile.read_dockerfile(RECIPE):
+        if step.word == "COPY":
+            root.copy(step.words(), sent)
+    app = tmp_path / "root" / "opt" / "unrender" / "app"
+    alone = {**os.environ, "PYTHONPATH": str(app), "PYTHONDONTWRITEBYTECODE": "1"}
+    commands = (["-m", "backend", "doctor"], [str(app / "scripts" / "download_datasets.py")])
+    said = []
+    for command in commands:
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path, env=alone)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert f"Unrender {version()}" in said[0] and "nerf_lego" in said[1]
+    assert (tmp_path / "root" / "opt" / "unrender" / "requirements.txt").read_text().count("torch==") == 1
 
 
 @pytest.fixture
@@ -138,14 +160,9 @@ def test_what_cannot_be_done_is_said(call, tmp_path):
 
 
 def test_building_takes_the_whole_project_and_names_the_version(call):
-    version = [
-        line.split('"')[1]
-        for line in (ROOT / "blender_manifest.toml").read_text().splitlines()
-        if line.startswith("version")
-    ]
     done, words = call("build.sh", "--torch-index", "https://example.org/cu126", "--", "--no-cache")
     assert done.returncode == 0 and words[0] == "build" and words[-2:] == ["--no-cache", str(ROOT)]
     assert words[words.index("--file") + 1] == str(RECIPE)
-    assert f"unrender:{version[0]}" in words and "TORCH_INDEX=https://example.org/cu126" in words
+    assert f"unrender:{version()}" in words and "TORCH_INDEX=https://example.org/cu126" in words
     _, words = call("build.sh", "--cpu")
     assert words[words.index("--tag") + 1] == "unrender:cpu" and words.count("--tag") == 1
