@@ -28,6 +28,9 @@ class Verb(NamedTuple):
 VERBS = {
     "reconstruct": Verb("reconstruct", "reconstruct", options.reconstruct, "posed images in, an asset out"),
     "run": Verb("reconstruct", "run", options.run, "the same for a job folder that holds a request.json"),
+    "check": Verb(
+        "check", "check", options.check, "which photographs would hurt a reconstruction, and where some are missing"
+    ),
     "convert-config": Verb(
         "convert_config",
         "convert_config",

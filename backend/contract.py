@@ -117,9 +117,15 @@ class ViewSettings(_Checked):
     )
     environment: str | None = setting(None, "HDRI file under which a reference mesh is rendered")
     count: int = setting(48, "views rendered of a reference mesh", 2, 2000)
+    preflight: bool = setting(True, "look for photographs that would hurt the result before the run, and say which")
+    drop_bad: bool = setting(False, "leave the photographs that this names out of the fit")
 
     def check(self) -> None:
-        """A box has six numbers, each side longer than zero."""
+        """A box has six numbers, each side longer than zero; nothing can be dropped unchecked."""
+        if self.drop_bad and not self.preflight:
+            raise RequestError(
+                "views.drop_bad is true but views.preflight is false; expected both: it names what is dropped"
+            )
         if 0 < self.resolution < 32:
             raise RequestError(f"views.resolution is {self.resolution}; expected 0 or 32 to 8192 pixels")
         if self.box == "auto":
@@ -496,6 +502,11 @@ class JobFolder:
     def result(self) -> Path:
         """The asset; complete as soon as it exists."""
         return self.path / "result"
+
+    @property
+    def preflight(self) -> Path:
+        """What the check of the photographs found before the run: directions nobody looked from, and each photograph's figures."""
+        return self.path / "preflight.json"
 
     @property
     def status(self) -> Path:

@@ -41,6 +41,7 @@ from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
 from backend.optimise.team import Team
 from backend.plan import Images, Plan, follow, numbers, plan_run, read_numbers
+from backend.preflight.check import check_views
 from backend.render.renderer import Renderer
 from backend.run import Run, optimise
 from backend.scene import images_of, read_scene
@@ -93,13 +94,20 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
         bytes_ = max(READING, free_memory(torch.device("cpu")).host // 8)
         ahead = Reading(source, resolution, threads, bytes_)
     scene = read_scene(plan.request, renderer, device, ahead, loading.join)
+    found = None
+    if source is not None and request.views.preflight:
+        found = team.from_first(lambda: check_views(scene.dataset.train))
+        scene, found = scene.checked(found, request.views.drop_bad)
     views = scene.dataset.train
     train = views.to(device) if plan.images == "device" else views.within_reach(device)
     watch = Watch(job, emit, train, scene.dataset.similarity, scene.light, renderer)
     shape_known = scene.kept is not None and request.lock_positions
     corrections = Corrections(train.cameras, request.refine.exposure, request.refine.poses, shape_known)
     run_ = Run(plan, images, job, emit, device, team, renderer, scene, train, watch, corrections)
+    run_.preflight = found
     run_.warn((*plan.notes, *scene.dataset.warnings))
+    if found is not None:
+        run_.tell(found)
     watch.timings["views"] = time.monotonic() - began
     emit(Progress(stage="views", step=1, steps=1))
     return run_
@@ -260,6 +268,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
             run_.plan.event(run_.images).summary,
         ),
         warnings=tuple(run_.watch.warnings),
+        preflight=run_.preflight,
         settings=to_dict(run_.request),
     )
     result = Result(

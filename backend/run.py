@@ -22,6 +22,7 @@ from backend.optimise.refine import RefineFit
 from backend.optimise.shape import ShapeFit
 from backend.optimise.team import Team
 from backend.plan import Images, Plan, numbers, smaller_plan
+from backend.preflight.findings import Preflight
 from backend.render.renderer import Renderer
 from backend.scene import Scene
 from backend.watch import Watch
@@ -46,11 +47,20 @@ class Run:
     watch: Watch
     corrections: Corrections  # of `train`
     texels: Texels | None = None  # of the asset's textures, once they were found
+    preflight: Preflight | None = None  # what the check of the photographs found
 
     @property
     def request(self) -> Request:
         """The request as it was planned."""
         return self.plan.request
+
+    def tell(self, found: Preflight) -> None:
+        """Tell the artist what a check of the photographs found, and keep it: for the report, and as preflight.json."""
+        for warning in found.warnings():
+            self.watch.warnings.append(warning.message)
+            self.emit(warning)
+        if self.team.leads:
+            write_json(self.job.names.preflight, found.to_dict())
 
     def warn(self, messages: tuple[str, ...]) -> None:
         """Tell the artist, and keep it for the report."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,8 @@ from backend.geometry.mesh import Mesh
 from backend.light.environment import EnvironmentLight
 from backend.material.channels import MaterialMaps
 from backend.plan import Images
+from backend.preflight.check import without_bad
+from backend.preflight.findings import Preflight
 from backend.render.renderer import Renderer
 from backend.render.synthetic import held_out_of, reference_dataset, same_size
 
@@ -38,6 +40,13 @@ class Scene:
     dataset: Dataset
     light: EnvironmentLight
     kept: tuple[Mesh, MaterialMaps] | None
+
+    def checked(self, found: Preflight, drop_bad: bool) -> tuple[Scene, Preflight]:
+        """The scene after a check: without the photographs that hurt where these are not wanted, and the check with their names."""
+        if not drop_bad:
+            return self, found
+        views, found = without_bad(self.dataset.train, found)
+        return replace(self, dataset=replace(self.dataset, train=views)), found
 
 
 def images_of(request: Request, source: Source | None) -> Images:
@@ -120,6 +129,6 @@ def _keep(
             code="mesh-misplaced",
         )
     maps = same_size(asset.maps, request.asset.texture_size)
-    on_device = MaterialMaps(*(values.to(device) for values in vars(maps).values()))
+    on_device = maps.each(lambda values: values.to(device))
     mesh = Mesh(vertices, asset.faces.to(device), asset.uvs.to(device), asset.uv_faces.to(device))
     return mesh, on_device

@@ -29,7 +29,19 @@ def reconstruct(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, such as shape.cells=64"
     )
+    parser.add_argument(
+        "--drop-bad", action="store_true", help="leave the photographs that hurt the result out of the fit (see check)"
+    )
+    parser.add_argument("--no-check", action="store_true", help="do not look for photographs that hurt before the run")
     _job(parser)
+
+
+def check(parser: argparse.ArgumentParser) -> None:
+    """Options of `check`."""
+    parser.add_argument("source", metavar="FOLDER", help="folder of posed images, or a transforms.json")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the figures of every photograph as JSON")
+    parser.add_argument("--strict", action="store_true", help="exit status 2 where a photograph hurts")
+    parser.add_argument("--resolution", type=int, default=512, help="long side in pixels (default: 512)")
 
 
 def run(parser: argparse.ArgumentParser) -> None:

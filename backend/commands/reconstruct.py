@@ -47,7 +47,8 @@ def reconstruct(arguments: argparse.Namespace, console: Console) -> None:
     data: dict[str, Any] = {**example.request, **({"source": source} if source else {})}
     if arguments.preset:
         data["preset"] = arguments.preset
-    for assignment in arguments.set:
+    flags = [("views.drop_bad=true", arguments.drop_bad), ("views.preflight=false", arguments.no_check)]
+    for assignment in (*(key for key, given in flags if given), *arguments.set):
         data = assign(data, assignment)
     request = absolute(parse(data), Path.cwd())
     _refuse_missing_files(request, example.needs)

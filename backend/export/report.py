@@ -17,8 +17,10 @@ from torch import Tensor
 from backend.export.asset import Asset, texture_images
 from backend.export.charts import line_chart, short
 from backend.export.images import encode_jpeg, encode_png
+from backend.export.report_preflight import preflight_section
 from backend.export.report_style import STYLE
 from backend.loss.metrics import mean
+from backend.preflight.findings import Preflight
 
 LONG_SIDE = 512  # of the pictures shown, in pixels
 PICTURES = 8  # most views shown; the table lists all
@@ -56,6 +58,7 @@ class Report:
         timings: part of the run -> seconds.
         facts: short lines under the title (device, engine, version).
         warnings: sentences for the artist.
+        preflight: what the check of the photographs found, where there was one.
         settings: the request as nested dictionaries.
     """
 
@@ -67,6 +70,7 @@ class Report:
     timings: Mapping[str, float] = field(default_factory=dict)
     facts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    preflight: Preflight | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def means(self) -> dict[str, float | None]:
@@ -109,7 +113,7 @@ def report_html(report: Report, asset: Asset) -> str:
         f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body><main>"
         f"<h1>{escape(report.title)}</h1>{facts}"
         f"{_key_figures(report)}{_warnings(report.warnings)}{_views(report)}{_maps(asset)}{_light(asset)}"
-        f"{_curves(report.curves)}{_timings(report.timings)}{_settings(report.settings)}"
+        f"{_curves(report.curves)}{_timings(report.timings)}{preflight_section(report.preflight)}{_settings(report.settings)}"
         "</main></body></html>\n"
     )
 

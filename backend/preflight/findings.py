@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from backend.contract import Warned
@@ -83,6 +83,7 @@ class Preflight:
         too_few: how many views there are, where these are few; else 0.
         disordered: so many views contradict one another that no single one can be named with trust.
         seconds: time it took.
+        dropped: names of the photographs that were left out of the fit.
     """
 
     views: tuple[Figures, ...]
@@ -91,7 +92,7 @@ class Preflight:
     too_few: int = 0
     disordered: bool = False
     seconds: float = 0.0
-    dropped: tuple[str, ...] = field(default=())
+    dropped: tuple[str, ...] = ()
 
     @property
     def hurting(self) -> tuple[int, ...]:
@@ -131,6 +132,14 @@ class Preflight:
             if found:
                 names = listed([f"{finding.view} ({_shown(finding)})" for finding in found])
                 said.append(Warned(message=f"{head}: {names}", code=f"preflight-{fault}", hint=hint))
+        if self.dropped:
+            said.append(
+                Warned(
+                    message=f"left out of the fit: {listed(self.dropped)}",
+                    code="preflight-dropped",
+                    hint="Without --drop-bad they take part.",
+                )
+            )
         return tuple(said)
 
     def to_dict(self) -> dict[str, Any]:

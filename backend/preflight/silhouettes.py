@@ -1,8 +1,8 @@
 """Masks and cameras against one another: what the other views' visual hull leaves of a mask, and who takes from the others.
 
-A mask lies inside the projection of the hull of any other views (Laurentini 1994). Where it does not, one of them is wrong: its mask, or its
-camera. The one at fault shows itself twice: several views agree that there is nothing where its mask says object, and it alone cuts away
-what the masks of many others show.
+A mask lies inside the projection of the hull of any other views (Laurentini 1994). Where it does not, one of them is wrong: its mask, or
+its camera. The one at fault shows itself twice: several views agree that there is nothing where its mask says object, and it alone cuts
+away what the masks of many others show.
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ class _Cells:
 
 @dataclass(frozen=True)
 class _View:
-    """One camera in plain numbers: turn [3, 3] and place [3] of world -> camera, lens, the image's size, and whether the object is whole."""
+    """One camera in plain numbers: turn [3, 3] and place [3] of world -> camera, fx fy cx cy, (height, width), and whether the mask keeps
+    clear of the image's border.
+    """
 
     turn: np.ndarray
     place: np.ndarray
