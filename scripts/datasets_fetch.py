@@ -117,15 +117,16 @@ def _download(url: str, part: Path, wait: float) -> None:
             _continue(url, part)
             return
         except _BeginAnewError as reason:
-            say(f"  {reason}; begun anew")
+            said, idle, pause = str(reason), idle + 1, 0.0
+            say(f"  {said}; begun anew")
             _forget(part)
-            pause = 0.0
-            idle += 1
         except urllib.error.HTTPError as error:
             if error.code in _GONE:
                 raise _MirrorError(f"HTTP status {error.code} ({error.reason})") from None
             pause = max(pause, min(_seconds(error.headers.get("Retry-After")), 60.0))
             said, idle = f"HTTP status {error.code} ({error.reason})", idle + 1
+        except ValueError as error:  # not even an address
+            raise _MirrorError(str(error)) from None
         except (OSError, http.client.HTTPException) as error:
             idle = 0 if _length(part) > before else idle + 1
             said = str(getattr(error, "reason", "") or error) or type(error).__name__
@@ -159,11 +160,13 @@ def _continue(url: str, part: Path) -> None:
             have = 0
         room_for((total or 0) - have, part.parent, part.name)
         meter = Meter("  ", have, total)
-        with _writing(part, "ab" if have else "wb") as write:
-            while chunk := answer.read(_CHUNK):
-                write(chunk)
-                meter.add(len(chunk))
-        meter.end()
+        try:
+            with _writing(part, "ab" if have else "wb") as write:
+                while chunk := answer.read(_CHUNK):
+                    write(chunk)
+                    meter.add(len(chunk))
+        finally:
+            meter.end()
     if total is not None and _length(part) != total:
         raise ConnectionError(f"it broke off at {megabytes(_length(part))} of {megabytes(total)}")
 
@@ -212,6 +215,7 @@ def _begin(answer: http.client.HTTPResponse, part: Path, note: dict[str, Any], h
     total = int(length) if length is not None and length.isdigit() else None
     # a weak ETag may stand for other bytes (RFC 9110, 13.1.5)
     validator = etag if etag and not etag.startswith("W/") else changed
+    part.unlink(missing_ok=True)  # before the marks: a beginning must never lie beside those of another version
     write_json(_note_of(part), {"etag": etag, "validator": validator, "total": total})
     return total
 
