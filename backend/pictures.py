@@ -23,6 +23,7 @@ def maps_strip(frame: Frame) -> Tensor:
     maps = [encode_srgb(sample.base_color), sample.roughness, sample.metallic, 0.5 + 0.5 * normal]
     batch, height, width = frame.image.shape[:3]
     rows = torch.stack([values.expand(-1, 3) for values in maps], 1) - 1.0  # 0 where nothing is: white
-    strip = spread(rows.reshape(len(rows), 12), pixels.index, batch * height * width) + 1.0
+    nearest = pixels.index.clamp(max=batch * height * width)  # of several layers the first
+    strip = spread(rows.reshape(len(rows), 12), nearest, batch * height * width) + 1.0
     first = strip.view(batch, height, width, 4, 3)[0]
     return first.permute(0, 2, 1, 3).reshape(height, 4 * width, 3).clamp(0.0, 1.0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from backend.engines.interface import Engine
 from backend.material.channels import LEAST_ROUGHNESS, MaterialMaps, MaterialSample, flat_normal, unit_normal
 
-CHANNELS = (3, 1, 1, 3)  # base colour, roughness, metallic, normal
+CHANNELS = (3, 1, 1, 3)  # base colour, roughness, metallic, normal; an opacity, where there is one, comes after them
 
 
 class MaterialTextures(nn.Module):
@@ -20,14 +20,15 @@ class MaterialTextures(nn.Module):
     each optimiser's step; `sample` and `maps` clamp as well, so that a forgotten call shows no impossible material.
 
     Attributes:
-        values: [H, W, 8] parameter: base colour, roughness, metallic, tangent-space normal.
+        values: [H, W, 8] parameter: base colour, roughness, metallic, tangent-space normal; [H, W, 9] with opacity.
     """
 
     def __init__(self, maps: MaterialMaps) -> None:
         """Start from `maps` (copied)."""
         super().__init__()
+        opacity = () if maps.opacity is None else (maps.opacity,)
         self.values = nn.Parameter(
-            torch.cat((maps.base_color, maps.roughness, maps.metallic, maps.normal), -1).detach()
+            torch.cat((maps.base_color, maps.roughness, maps.metallic, maps.normal, *opacity), -1).detach()
         )
         self.project_()
 
@@ -42,6 +43,11 @@ class MaterialTextures(nn.Module):
     def size(self) -> tuple[int, int]:
         """(height, width) in texels."""
         return self.values.shape[0], self.values.shape[1]
+
+    @property
+    def translucent(self) -> bool:
+        """Whether there is an opacity."""
+        return self.values.shape[2] > sum(CHANNELS)
 
     def sample(self, engine: Engine, uv: Tensor, level: Tensor | None = None) -> MaterialSample:
         """Read the material. Ask for all points at once: each look-up has a gradient as large as the textures.
@@ -59,14 +65,19 @@ class MaterialTextures(nn.Module):
             base_color=_clamp(values[:, :3], 0.0),
             roughness=_clamp(values[:, 3:4], LEAST_ROUGHNESS),
             metallic=_clamp(values[:, 4:5], 0.0),
-            normal=torch.nn.functional.normalize(values[:, 5:], dim=-1),
+            normal=torch.nn.functional.normalize(values[:, 5 : sum(CHANNELS)], dim=-1),
+            opacity=_clamp(values[:, sum(CHANNELS) :], 0.0) if self.translucent else None,
         )
 
     def maps(self) -> MaterialMaps:
         """The textures in range, without gradients: what is exported."""
-        color, roughness, metallic, normal = self.values.detach().split(CHANNELS, -1)
+        color, roughness, metallic, normal = self.values.detach()[..., : sum(CHANNELS)].split(CHANNELS, -1)
         return MaterialMaps(
-            color.clamp(0.0, 1.0), roughness.clamp(LEAST_ROUGHNESS, 1.0), metallic.clamp(0.0, 1.0), unit_normal(normal)
+            color.clamp(0.0, 1.0),
+            roughness.clamp(LEAST_ROUGHNESS, 1.0),
+            metallic.clamp(0.0, 1.0),
+            unit_normal(normal),
+            self.values.detach()[..., sum(CHANNELS) :].clamp(0.0, 1.0) if self.translucent else None,
         )
 
     def resized(self, size: int) -> MaterialTextures:
@@ -82,12 +93,14 @@ class MaterialTextures(nn.Module):
             )
             return planes[0].permute(1, 2, 0).contiguous()
 
-        return MaterialTextures(MaterialMaps(*(resize(values) for values in vars(self.maps()).values())))
+        return MaterialTextures(self.maps().each(resize))
 
     @torch.no_grad()
     def project_(self) -> None:
         """Bring every texel back into its range, in place."""
-        color, roughness, metallic, normal = self.values.split(CHANNELS, -1)
+        color, roughness, metallic, normal = self.values[..., : sum(CHANNELS)].split(CHANNELS, -1)
+        if self.translucent:
+            self.values[..., sum(CHANNELS) :].clamp_(0.0, 1.0)
         color.clamp_(0.0, 1.0)
         roughness.clamp_(LEAST_ROUGHNESS, 1.0)
         metallic.clamp_(0.0, 1.0)

@@ -12,6 +12,7 @@ from backend.engines.interface import Engine, Raster
 from backend.light.environment import PrefilteredLight
 from backend.material.channels import MaterialSample
 from backend.render.camera import clip_positions
+from backend.render.layers import composite, peel, stacked
 from backend.render.shade import Shaded, shade
 
 
@@ -26,6 +27,8 @@ class Surface:
         adjacency: [T, 3] int32 from `engines.adjacency.edge_adjacency(faces)`.
         uvs, uv_faces: [U, 2] and [T, 3] int32 texture coordinates (v down), or None.
         tangents, tangent_faces: [K, 4] (xyz, sign) and [T, 3] int32 MikkTSpace frames, or None.
+        layers: surfaces behind one another that a pixel shows at the most. With 1 the nearest is all there is, and opaque; with more
+            the material's opacity counts, and a surface seen from behind is shaded as Cycles does it, its normal turned round.
     """
 
     vertices: Tensor
@@ -37,17 +40,20 @@ class Surface:
     tangents: Tensor | None = None
     tangent_faces: Tensor | None = None
     normal_faces: Tensor | None = None
+    layers: int = 1
 
 
 @dataclass(frozen=True)
 class Pixels:
     """The covered pixels of B images as one compact list of M, the only ones that are shaded.
 
+    With L layers a pixel is in the list as often as it has layers, those of the nearest first.
+
     With a capacity M is that number whatever is covered: rows beyond the covered pixels are blank (zeros, no gradient), pixels beyond the
     capacity are left out.
 
     Attributes:
-        index: [M] int64 into the flattened [B * H * W], which is B * H * W for a blank row.
+        index: [M] int64 into the flattened [L * B * H * W], which is L * B * H * W for a blank row.
         covered: [] int64 how many pixels are covered, which may be more than M; the blank rows come last.
         real: [M, 1] bool which rows are not blank, or None where all are real.
         image: [M] int64 which of the B images.
@@ -75,7 +81,7 @@ class Frame:
     """B rendered images and the lists behind them.
 
     Attributes:
-        image: [B, H, W, 4] linear colour premultiplied by coverage, coverage; silhouettes antialiased.
+        image: [B, H, W, 4] linear colour premultiplied by alpha, alpha (coverage, and opacity where there is one); silhouettes antialiased.
         pixels: the covered pixels' geometry.
         sample: their material.
         shaded: their light, split into diffuse and specular.
@@ -120,29 +126,33 @@ class Renderer:
             light: prefiltered environment.
             cameras: B cameras.
             canvas: (height, width).
-            capacity: most covered pixels that are shaded, which fixes every shape beforehand so that nothing waits for the device; None
-                takes all, and waits to count them.
+            capacity: most covered pixels, of all layers together, that are shaded, which fixes every shape beforehand so that nothing
+                waits for the device; None takes all, and waits to count them.
 
         Returns:
             A Frame; gradients reach vertices and cameras (through shading, interpolation and silhouettes), material and light.
         """
         clip = clip_positions(surface.vertices, cameras, canvas)
-        raster = self.engine.rasterize(clip, surface.faces, canvas, derivatives=surface.uvs is not None)
+        known = surface.uvs is not None
+        layers = peel(self.engine, clip, surface.faces, canvas, surface.layers, known, stop_early=capacity is None)
+        raster = stacked(layers)
         pixels = covered_pixels(self.engine, surface, raster, cameras, capacity)
         sample = material(pixels)
         relief = sample.normal is not None and pixels.tangent is not None
         normal = pixels.normal if relief else torch.nn.functional.normalize(pixels.normal, dim=-1)
         shaded = shade(sample, normal, pixels.view, light, self.engine, pixels.tangent if relief else None)
         flat = torch.cat([shaded.color, torch.ones_like(shaded.color[:, :1])], -1)
-        image = spread(flat, pixels.index, raster.triangle.numel()).view(*raster.triangle.shape, 4)
-        image = self.engine.antialias(image, raster, clip, surface.faces, surface.adjacency, self.walk)
+        if surface.layers > 1 and sample.opacity is not None:
+            flat = flat * sample.opacity
+        image = spread(flat, pixels.index, raster.triangle.numel()).view(len(layers), -1, *canvas, 4)
+        image = composite(self.engine, image, layers, clip, surface.faces, surface.adjacency, self.walk)
         return Frame(image, pixels, sample, shaded)
 
 
 def covered_pixels(
     engine: Engine, surface: Surface, raster: Raster, cameras: Cameras, capacity: int | None = None
 ) -> Pixels:
-    """The geometry at each covered pixel, in row order of the flattened images."""
+    """The geometry at each covered pixel, in row order of the flattened images; `raster` holds the cameras' images once for each layer."""
     flat_triangle = raster.triangle.reshape(-1)
     total, seen = flat_triangle.numel(), flat_triangle >= 0
     if capacity is None:
@@ -162,7 +172,11 @@ def covered_pixels(
         position = engine.interpolate(surface.vertices, surface.faces, barycentric, triangle)
         normal = engine.interpolate(surface.normals, surface.normal_faces, barycentric, triangle)
     image = place // (raster.triangle.shape[1] * raster.triangle.shape[2])
-    eye = per_pixel(cameras.camera_to_world[:, :3, 3], image, index, total)
+    eyes = cameras.camera_to_world[:, :3, 3]
+    if raster.triangle.shape[0] > len(cameras):
+        eyes = eyes.repeat(raster.triangle.shape[0] // len(cameras), 1)
+    eye = per_pixel(eyes, image, index, total)
+    view = torch.nn.functional.normalize(eye - position, dim=-1)
     uv = tangent = footprint = None
     if surface.uvs is not None and surface.uv_faces is not None:
         uv = engine.interpolate(surface.uvs, surface.uv_faces, barycentric, triangle)
@@ -171,18 +185,29 @@ def covered_pixels(
             footprint = texture_footprint(corners, raster.derivatives.reshape(-1, 4)[place])
     if surface.tangents is not None and surface.tangent_faces is not None:
         tangent = engine.interpolate(surface.tangents, surface.tangent_faces, barycentric.detach(), triangle)
+    if surface.layers > 1:
+        facing = _facing(surface, triangle, view)
+        normal = facing * normal
+        tangent = None if tangent is None else facing * tangent  # its sign too: the bitangent turns with the frame
     return Pixels(
         index=index,
         covered=covered,
         real=None if capacity is None else (index < total)[:, None],
-        image=image,
+        image=image if eyes.shape[0] == len(cameras) else image % len(cameras),
         position=position,
         normal=normal,
-        view=torch.nn.functional.normalize(eye - position, dim=-1),
+        view=view,
         uv=uv,
         tangent=tangent,
         footprint=footprint,
     )
+
+
+def _facing(surface: Surface, triangle: Tensor, view: Tensor) -> Tensor:
+    """[M, 1] 1.0 where the triangle shows its front to the viewer, -1.0 where its back."""
+    first, second, third = surface.vertices.detach()[surface.faces[triangle.clamp(min=0).long()].long()].unbind(1)
+    outwards = torch.linalg.cross(second - first, third - first)
+    return torch.where((outwards * view.detach()).sum(-1, keepdim=True) < 0.0, -1.0, 1.0)
 
 
 def per_pixel(values: Tensor, image: Tensor, index: Tensor, total: int) -> Tensor:
