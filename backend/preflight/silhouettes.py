@@ -30,7 +30,7 @@ _SPREAD = 5.0  # times what three quarters of the views stay below, for masks th
 _GRAVE = 0.03  # no good view has so much, however loose its mask
 _MOST = 0.25  # of the views may be at fault
 _THREADS = min(4, os.cpu_count() or 1)
-_FITS = 0.85  # intersection over union from which a moved mask is said to fit
+_FITS = 0.75  # intersection over union from which a moved mask is said to fit
 
 
 @dataclass(frozen=True)

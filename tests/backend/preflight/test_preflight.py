@@ -1,0 +1,144 @@
+"""A good set is left in peace, and each fault that is planted into it is found by the photograph's name."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planted import FAULTS, SIDE, blur, expose, pose_at, spread, turn_camera, views_of
+
+from backend import contract
+from backend.export.report_preflight import preflight_section
+from backend.preflight.check import check_views, without_bad
+from backend.preflight.directions import directions_of, holes, in_words
+
+PLANTED_INTO = (1, 9, 14)
+
+
+@pytest.fixture(scope="module")
+def good():
+    return views_of([pose_at(away) for away in spread(20)])
+
+
+def copy_of(views):
+    cameras = replace(views.cameras, camera_to_world=views.cameras.camera_to_world.clone())
+    return replace(views, images=views.images.clone(), cameras=cameras)
+
+
+def test_a_good_set_is_left_in_peace(good):
+    found = check_views(good)
+    assert not found.findings and not found.warnings(), found.warnings()
+    assert max(one.conflict for one in found.views) < 0.002 and max(abs(one.stops) for one in found.views) < 0.7
+
+
+@pytest.mark.parametrize("count", [6, 10, 40])
+def test_good_sets_of_few_and_many_views_are_left_in_peace(count):
+    found = check_views(views_of([pose_at(away) for away in spread(count)], side=64))
+    assert not found.findings
+    assert found.too_few == (count if count < 12 else 0)
+
+
+def test_each_planted_fault_is_found_by_name(good):
+    """The confusion table: rows are what was planted, columns what was found; off its diagonal, and outside the names, stands nothing."""
+    table = {}
+    for plant, (fault, step) in FAULTS.items():
+        for index in PLANTED_INTO:
+            views = copy_of(good)
+            plant(views, index)
+            hurt = {index} if step is None else {index, (index + step) % len(good)}
+            named = {(finding.index, finding.fault) for finding in check_views(views).findings}
+            table[plant.__name__, index] = (named, {(view, fault) for view in hurt})
+    wrong = {row: named for row, (named, expected) in table.items() if named != expected}
+    assert not wrong, wrong
+
+
+def test_several_faults_at_once_are_told_apart_and_dropped(good):
+    views = copy_of(good)
+    blur(views, 3)
+    expose(views, 8)
+    turn_camera(views, 12)
+    turn_camera(views, 16)
+    found = check_views(views)
+    assert {(f.index, f.fault) for f in found.findings} == {
+        (3, "blurred"),
+        (8, "exposure"),
+        (12, "silhouette"),
+        (16, "silhouette"),
+    }
+    kept, dropped = without_bad(views, found)
+    assert len(kept) == 16 and dropped.dropped == tuple(f"IMG_{index:03d}.png" for index in (3, 8, 12, 16))
+    assert not check_views(kept).findings
+    messages = {warning.code: warning.message for warning in dropped.warnings()}
+    assert (
+        messages["preflight-exposure"].endswith("(stops): IMG_008.png (+2.0)")
+        or "IMG_008.png (+" in messages["preflight-exposure"]
+    )
+    assert "IMG_012.png" in messages["preflight-silhouette"] and "IMG_003.png" in messages["preflight-dropped"]
+    page = preflight_section(dropped)
+    assert "4 of 20 hurt" in page and "IMG_016.png</td><td>" in page and "left out of the fit" in page
+    json.dumps(dropped.to_dict(), allow_nan=False)
+
+
+def test_cameras_that_are_wrong_throughout_are_nobodys_fault_in_particular(good):
+    views = copy_of(good)
+    order = torch.randperm(len(good), generator=torch.Generator().manual_seed(1))
+    views.cameras.camera_to_world[:] = good.cameras.camera_to_world[order]
+    found = check_views(views)
+    assert found.disordered and not found.findings
+    assert without_bad(views, found)[0] is views
+
+
+def test_holes_are_named_by_the_side_they_are_on():
+    words = {(0, -1, 0): "front", (1, 0, 0): "right", (0, 1, 0): "behind", (-1, 1, 0): "behind, left"}
+    assert all(in_words(np.array(direction, float)) == word for direction, word in words.items())
+    assert in_words(np.array([0, -1, 0.7])) == "front, high" and in_words(np.array([0.1, 0, -1])) == "below"
+    around = spread(60)
+    upper = holes(around[around[:, 2] > 0.1])
+    assert [hole.where for hole in upper] == ["below"] and 0.2 < upper[0].share < 0.5
+    before = holes(around[around @ np.array([0.707, -0.707, 0]) < 0.3])  # none from the front right
+    assert [hole.where for hole in before] == ["front, right"]
+    assert not holes(around) and directions_of(views_of([pose_at((1, 0, 0))]).cameras)[0] == pytest.approx([1, 0, 0])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
+def test_the_command_line_names_what_hurts_and_drops_it(good, tmp_path):
+    sys.path.append(str(Path(__file__).parents[1]))
+    import forked_cli
+
+    from backend.export.images import write_png
+
+    views = copy_of(good)
+    turn_camera(views, 12)
+    folder = tmp_path / "my photos"
+    frames = []
+    for name, image, pose in zip(views.names, views.images.float(), views.cameras.camera_to_world):
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        straight = (image[..., :3] / image[..., 3:].clamp(min=1e-6)).clamp(0, 1) ** (1 / 2.2)
+        write_png(folder / "images" / name, torch.cat([straight, image[..., 3:]], -1))
+        frames.append({"file_path": f"images/{name}", "transform_matrix": pose.tolist()})
+    lens = {"fl_x": views.cameras.intrinsics[0, 0].item(), "fl_y": views.cameras.intrinsics[0, 1].item()}
+    (folder / "transforms.json").write_text(json.dumps({**lens, "w": SIDE, "h": SIDE, "frames": frames}))
+
+    printed = tmp_path / "printed.txt"
+    status, text = forked_cli.talk("check", folder, "--strict", "-o", tmp_path / "found.json", output=printed)
+    assert status == 2 and "images/IMG_012.png: " in text and "1 of 20 photographs hurt" in text
+    assert json.loads((tmp_path / "found.json").read_text())["hurting"] == ["images/IMG_012.png"]
+
+    words = ["reconstruct", folder, "-o", tmp_path / "out", *forked_cli.TINY, "--set", "views.holdout=0"]
+    status, events = forked_cli.run(*words, "--drop-bad", output=printed)
+    assert status == 0
+    warned = {event.code: event.message for event in events if isinstance(event, contract.Warned)}
+    assert "images/IMG_012.png (" in warned["preflight-silhouette"]
+    assert warned["preflight-dropped"].endswith(": images/IMG_012.png")
+    assert json.loads((tmp_path / "out/preflight.json").read_text())["dropped"] == ["images/IMG_012.png"]
+    result = contract.read_result(tmp_path / "out")
+    assert len(json.loads(result.path("cameras").read_text())["cameras"]) == 19
+    assert "1 of 20 hurt" in (tmp_path / "out/result/report.html").read_text()
+
+    status, events = forked_cli.run(
+        "reconstruct", folder, "-o", tmp_path / "b", "--no-check", "--drop-bad", output=printed
+    )
+    assert status == 2 and "views.drop_bad is true but views.preflight is false" in events[-1].message
