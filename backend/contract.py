@@ -163,7 +163,7 @@ class ShapeStage(_Checked):
     hash_levels: int = setting(16, "resolutions of the material field's hash grid", 1, 24)
     hash_log2_size: int = setting(19, "entries of one resolution, as a power of two", 10, 24)
     learning_rate: float = setting(0.01, "Adam's step at the start", 1e-6, 1.0)
-    learning_rate_poses: float = setting(0.001, "Adam's step of the cameras, where refine.poses fits them", 0, 1.0)
+    learning_rate_poses: float = setting(0.005, "Adam's step of the cameras, where refine.poses fits them", 0, 1.0)
     weights: ShapeWeights = field(default_factory=ShapeWeights)
 
     def check(self) -> None:
@@ -181,6 +181,9 @@ class AssetStage(_Checked):
     texture_size: int = setting(1024, "side of the textures in texels", 64, 8192, power_of_two=True)
     unwrap_seconds: float = setting(120.0, "seconds after which a simpler unwrap takes over", 1, 7200)
     padding: int = setting(4, "texels between charts, filled by dilation", 0, 64)
+    alpha: Literal["blend", "clip"] = setting(
+        "blend", "how the opacity is exported where refine.layers is above 1: as it is, or as there or not there"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +223,10 @@ class RefineStage(_Checked):
     poses: bool = setting(
         False, "fit each camera's place, direction and focal length, mean held; in the shape stage too"
     )
-    learning_rate_poses: float = setting(0.001, "Adam's step of the cameras: radians, and half box sides", 0, 1.0)
+    learning_rate_poses: float = setting(0.005, "Adam's step of the cameras: radians, and half box sides", 0, 1.0)
+    layers: int = setting(
+        1, "surfaces behind one another that a pixel shows; 1: the nearest, opaque; more fit an opacity too", 1, 16
+    )
     weights: RefineWeights = field(default_factory=RefineWeights)
 
 
@@ -549,6 +555,7 @@ class Result:
         version, device, engine: what made it.
         seconds: time the run took, resumed parts included.
         warnings: sentences for the artist.
+        alpha: whether the base colour has an alpha, and what it means: 'opaque' (none), 'clip' (there from 0.5 on) or 'blend'.
         folder: where it lies; not written, set by `read_result` and `write_result`.
     """
 
@@ -560,6 +567,7 @@ class Result:
     engine: str = ""
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    alpha: Literal["opaque", "clip", "blend"] = "opaque"
     folder: Path | None = field(default=None, compare=False)
 
     def path(self, name: str) -> Path:

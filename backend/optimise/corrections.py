@@ -15,8 +15,8 @@ class Corrections(nn.Module):
     """Gains, motions and focal lengths of N images, all without effect at the start; shared by the stages of a run.
 
     A camera is moved about the box's centre, by an axis-angle and a translation in the world's axes: so an increment of 1 moves the object
-    by about its own half size, whichever of the seven numbers it is. Images with equal focal lengths (portrait or landscape) share one
-    correction.
+    by about its own half size. A longer focal length moves the camera away as far as keeps the object's size in the image, so that what
+    hardly shows, the perspective, is not mixed with what shows most. Images with equal focal lengths (portrait or landscape) share one.
 
     What no image can tell is held: the mean of the log gains (the light may be brighter instead), and, while the shape is free, the mean
     motion and the common change of scale (the object may move instead). They are taken out of what is fitted, not punished.
@@ -25,7 +25,7 @@ class Corrections(nn.Module):
         exposure, poses: what is fitted; the other has no effect and costs nothing.
         log_gains: [N, 3] natural logarithms of what the render is multiplied by.
         motions: [N, 6] axis-angle in radians, translation in the normalised box.
-        log_focal: [L] natural logarithms, one a lens.
+        log_focal: [L] natural logarithms of factors, one a lens.
     """
 
     _lens: Tensor
@@ -69,11 +69,11 @@ class Corrections(nn.Module):
         if not self.poses:
             return chosen
         turn, shift = self._held_motions().index_select(0, index).split(3, -1)
-        rotation = rotation_of(turn)
-        pose = chosen.camera_to_world
-        moved = torch.cat([rotation @ pose[:, :3, :3], (rotation @ pose[:, :3, 3:]) + shift[..., None]], -1)
-        focal = self.log_focal.index_select(0, self._lens.index_select(0, index)).exp()[:, None]
-        intrinsics = torch.cat([chosen.intrinsics[:, :2] * focal, chosen.intrinsics[:, 2:]], -1)
+        longer = self.log_focal.index_select(0, self._lens.index_select(0, index)).exp()[:, None]
+        rotation, pose = rotation_of(turn), chosen.camera_to_world
+        place = rotation @ (longer[..., None] * pose[:, :3, 3:]) + shift[..., None]
+        moved = torch.cat([rotation @ pose[:, :3, :3], place], -1)
+        intrinsics = torch.cat([chosen.intrinsics[:, :2] * longer, chosen.intrinsics[:, 2:]], -1)
         return Cameras(torch.cat([moved, pose[:, 3:]], 1), intrinsics, chosen.sizes)
 
     def corrected(self, cameras: Cameras) -> Cameras:
