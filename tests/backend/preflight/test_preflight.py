@@ -72,10 +72,7 @@ def test_several_faults_at_once_are_told_apart_and_dropped(good):
     assert len(kept) == 16 and dropped.dropped == tuple(f"IMG_{index:03d}.png" for index in (3, 8, 12, 16))
     assert not check_views(kept).findings
     messages = {warning.code: warning.message for warning in dropped.warnings()}
-    assert (
-        messages["preflight-exposure"].endswith("(stops): IMG_008.png (+2.0)")
-        or "IMG_008.png (+" in messages["preflight-exposure"]
-    )
+    assert "IMG_008.png (+" in messages["preflight-exposure"]
     assert "IMG_012.png" in messages["preflight-silhouette"] and "IMG_003.png" in messages["preflight-dropped"]
     page = preflight_section(dropped)
     assert "4 of 20 hurt" in page and "IMG_016.png</td><td>" in page and "left out of the fit" in page
@@ -97,7 +94,7 @@ def test_holes_are_named_by_the_side_they_are_on():
     assert in_words(np.array([0, -1, 0.7])) == "front, high" and in_words(np.array([0.1, 0, -1])) == "below"
     around = spread(60)
     upper = holes(around[around[:, 2] > 0.1])
-    assert [hole.where for hole in upper] == ["below"] and 0.2 < upper[0].share < 0.5
+    assert [hole.where for hole in upper] == ["below"] and 0.1 < upper[0].share < 0.2
     before = holes(around[around @ np.array([0.707, -0.707, 0]) < 0.3])  # none from the front right
     assert [hole.where for hole in before] == ["front, right"]
     assert not holes(around) and directions_of(views_of([pose_at((1, 0, 0))]).cameras)[0] == pytest.approx([1, 0, 0])
