@@ -55,10 +55,11 @@ def read(world: bpy.types.World | None) -> KnownLight:
     if texture.projection != "EQUIRECTANGULAR":
         raise _refusal("the world's image is no equirectangular one")
     image = texture.image
-    if not image.is_float or image.source not in {"FILE", "GENERATED"}:
-        raise _refusal(f"the world's image {image.name} is no single high dynamic range picture")
     stored = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
     usable = stored is not None and stored.suffix.lower() in {".exr", ".hdr"} and stored.is_file()
+    # of a file the ending is enough: `is_float` would decode it, which takes seconds where it was not shown yet
+    if image.source not in {"FILE", "GENERATED"} or not (usable or _packed_exr(image) or image.is_float):
+        raise _refusal(f"the world's image {image.name} is no single high dynamic range picture")
     return KnownLight(
         image=image.name,
         file=stored if usable and image.packed_file is None and not image.is_dirty else None,
@@ -72,6 +73,9 @@ def write(light: KnownLight, folder: Path) -> None:
     if light.file is not None:
         return
     target = folder / FILE
+    if packed := _packed_exr(bpy.data.images[light.image]):
+        target.write_bytes(packed)
+        return
     picture = bpy.data.images[light.image].copy()
     made = None
     try:
@@ -91,6 +95,14 @@ def write(light: KnownLight, folder: Path) -> None:
     finally:
         for image in filter(None, (picture, made)):
             bpy.data.images.remove(image)
+
+
+def _packed_exr(image: bpy.types.Image) -> bytes:
+    """The EXR file that the image keeps in this file, as it was packed; empty where it has none, or was painted on since."""
+    if image.packed_file is None or image.is_dirty:
+        return b""
+    data = bytes(image.packed_file.data)
+    return data if data[:4] == b"\x76\x2f\x31\x01" else b""
 
 
 def _turn(node: bpy.types.Node | None) -> float:

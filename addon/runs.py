@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -49,9 +50,7 @@ def start(context: bpy.types.Context, restart: bool, changes: Iterable[str] = ()
     interpreter = preferences.backend_python(context)
     refuse_running(names)
     if restart:
-        for folder in (names.state, names.preview, names.result):
-            if folder.exists():
-                shutil.rmtree(folder)
+        forget(folder for folder in (names.state, names.preview, names.result) if folder.exists())
         for file in (names.status, names.log):
             file.unlink(missing_ok=True)
     names.path.mkdir(parents=True, exist_ok=True)
@@ -66,6 +65,14 @@ def start(context: bpy.types.Context, restart: bool, changes: Iterable[str] = ()
             code="settings-changed",
         )
     return launch(interpreter, names)
+
+
+def forget(folders: Iterable[Path]) -> None:
+    """Take the folders away at once, and delete them in a thread: gigabytes take a while."""
+    for folder in folders:
+        gone = Path(tempfile.mkdtemp(prefix=".forgotten-", dir=folder.parent))
+        folder.rename(gone / folder.name)
+        threading.Thread(target=shutil.rmtree, args=(gone, True), name="unrender-forget").start()
 
 
 def resume(context: bpy.types.Context) -> job.Job:

@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 
 from ...backend.contract import RequestError
+from ..slices import Slices, finish
 from . import checks, photographed, photographs, rendered, studio
 
 
@@ -20,11 +21,8 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
             "an image folder needs no export", hint="Press Reconstruct; the folder is read as it is.", code="source"
         )
     if settings.source == "PHOTOS":
-        found = photographs.read(checks.camera_objects(context), context.scene, depsgraph)
-        masks = Path(bpy.path.abspath(settings.mask_folder)) if settings.mask_folder else None
-        photographed.write(found, folder, settings.held_out, masks, on_view)
-        return len(found)
-    chosen = [thing for thing in with_children(context.selected_objects) if thing.type not in {"CAMERA", "LIGHT"}]
+        return finish(copying(context, folder, on_view))
+    chosen = [thing for thing in with_children(checks.selected_objects(context)) if thing.type not in {"CAMERA", "LIGHT"}]
     with contextlib.ExitStack() as stack:
         if settings.source == "RIG":
             size = (settings.resolution, settings.resolution)
@@ -44,6 +42,18 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
         quality = studio.Quality(size=size, samples=settings.samples, engine=settings.engine)
         rendered.write(context.scene, context.view_layer, views, quality, folder, only, on_view)
         return len(views)
+
+
+def copying(
+    context: bpy.types.Context, folder: Path, on_view: rendered.OnView = lambda done, total: None
+) -> Slices[int]:
+    """Write the job folder from the photographs on the cameras' backgrounds, in slices; gives how many they are."""
+    settings, depsgraph = context.scene.unrender, context.evaluated_depsgraph_get()
+    held_out = settings.held_out
+    masks = Path(bpy.path.abspath(settings.mask_folder)) if settings.mask_folder else None
+    found = yield from photographs.reading(checks.camera_objects(context), context.scene, depsgraph)
+    yield from photographed.writing(found, folder, held_out, masks, on_view)
+    return len(found)
 
 
 def with_children(objects: list[bpy.types.Object]) -> list[bpy.types.Object]:

@@ -32,7 +32,7 @@ def remembered(context: bpy.types.Context) -> tuple[str, ...]:
     settings = context.scene.unrender
     about = (
         context.scene.name, settings.source, settings.image_folder, settings.mask_folder, settings.count,
-        settings.held_out, settings.only_selected, *(thing.name for thing in context.selected_objects),
+        settings.held_out, settings.only_selected, *(thing.name for thing in selected_objects(context)),
     )  # fmt: skip
     now = time.monotonic()
     if about != _Memory.about or now - _Memory.at > LASTS:
@@ -55,7 +55,7 @@ def messages(context: bpy.types.Context) -> list[str]:
     if settings.source == "PHOTOS":
         found += _photographs(cameras, settings.mask_folder)
     elif settings.source == "RIG" or settings.only_selected:
-        found += _selection(context.selected_objects)
+        found += _selection(selected_objects(context))
     if settings.source == "RIG" or cameras:
         if views < 2:
             found.append(f"{max(views, 0)} views are left to fit; hold fewer out, or add cameras")
@@ -64,9 +64,15 @@ def messages(context: bpy.types.Context) -> list[str]:
     return found
 
 
+def selected_objects(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """What is selected and can be seen. `blender --command` has no window, and its context then no member of this name."""
+    layer = context.view_layer
+    return [thing for thing in layer.objects if thing.select_get(view_layer=layer) and thing.visible_get(view_layer=layer)]
+
+
 def camera_objects(context: bpy.types.Context) -> list[bpy.types.Object]:
     """The selected cameras, or all of the scene's where none is selected, by name."""
-    selected = [thing for thing in context.selected_objects if thing.type == "CAMERA"]
+    selected = [thing for thing in selected_objects(context) if thing.type == "CAMERA"]
     found = selected or [thing for thing in context.scene.objects if thing.type == "CAMERA"]
     return sorted(found, key=lambda thing: thing.name)
 

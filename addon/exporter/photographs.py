@@ -11,7 +11,8 @@ import bpy
 from mathutils import Matrix
 
 from ...backend.contract import RequestError
-from . import cameras
+from ..slices import Slice, Slices, finish
+from . import cameras, image_header
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".exr", ".tif", ".tiff", ".webp", ".bmp", ".hdr"}
 
@@ -138,15 +139,23 @@ def read(
     objects: Sequence[bpy.types.Object], scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, suffix: str = ""
 ) -> list[Photograph]:
     """The photographs that `objects`, cameras, show at the depsgraph's frame. RequestError names the camera that cannot be used."""
-    found = []
+    return finish(reading(objects, scene, depsgraph, suffix))
+
+
+def reading(
+    objects: Sequence[bpy.types.Object], scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, suffix: str = ""
+) -> Slices[list[Photograph]]:
+    """The same in slices, a camera each."""
+    found: list[Photograph] = []
     for thing in objects:
+        yield Slice(f"Looking at camera {len(found) + 1} of {len(objects)}", len(found) / len(objects))
         evaluated = thing.evaluated_get(depsgraph)
         camera = evaluated.data
         item = background(thing.data)
         refuse_clip(thing.data, item)
         file = image_file(thing.data, item)
         packed = bytes(item.image.packed_file.data) if file is None else None
-        size = (item.image.size[0], item.image.size[1])
+        size = (file and image_header.size(file)) or (item.image.size[0], item.image.size[1])
         if not all(size):
             raise _refusal(thing.data, "cannot be read", "Check the file.", "image-unreadable")
         aspect = size[0] * item.image.display_aspect[0] / (size[1] * item.image.display_aspect[1])

@@ -7,9 +7,9 @@ few hundredths of a second. Where no second Blender can be started the meshes ar
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -61,7 +61,7 @@ def give(block: bpy.types.Mesh, file: Path) -> None:
         block.materials[index] = None  # the slots stay, for the faces name them by number
     part = file.with_suffix(".part")
     bpy.data.libraries.write(str(part), {block}, fake_user=True, compress=False)
-    os.replace(part, file)
+    part.replace(file)
 
 
 def copy_out(block: bpy.types.Mesh, file: Path) -> None:
@@ -75,7 +75,8 @@ def copy_out(block: bpy.types.Mesh, file: Path) -> None:
 
 def take(file: Path) -> bpy.types.Mesh:
     """A new mesh in this file from a library file."""
-    with bpy.data.libraries.load(str(file), link=False) as (there, wanted):
+    load: Any = bpy.data.libraries.load  # whose stubs know nothing of what it gives
+    with load(str(file), link=False) as (there, wanted):
         wanted.meshes = list(there.meshes)
     (block,) = wanted.meshes
     block.use_fake_user = False

@@ -15,7 +15,7 @@ def ratios(asset: bpy.types.Object) -> list[float]:
 
 
 def thinned(full: bpy.types.Mesh, ratio: float) -> bpy.types.Mesh:
-    """A new mesh with this share of the triangles, thinned by edge collapse; texture coordinates go along, and the normals are those of `full`.
+    """A new mesh with this share of the triangles, thinned by edge collapse; texture coordinates go along, and the normals are `full`'s.
 
     The normal map was made for the full mesh's normals, so each corner takes the normal of the nearest point there.
     """

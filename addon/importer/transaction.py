@@ -25,7 +25,7 @@ def all_or_nothing(scene: bpy.types.Scene) -> Iterator[None]:
         RequestError: in place of any other exception, which a damaged file was not foreseen to cause.
     """
     before = {kind: {block.session_uid for block in getattr(bpy.data, kind)} for kind in _BLOCKS}
-    here, previous = scene.session_uid, scene.world and scene.world.session_uid
+    here, previous = scene.session_uid, scene.world.session_uid if scene.world is not None else None
     try:
         yield
     except BaseException as error:

@@ -12,6 +12,7 @@ from .. import environment_work, preferences
 from ..installer.checking import Checking, Removing
 from ..installer.making import Making
 from ..installer.task import Task
+from . import open_file
 
 _LOOK_SECONDS = 0.1
 
@@ -175,8 +176,7 @@ class UNRENDER_OT_open_environment_log(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
-        bpy.ops.wm.path_open(filepath=str(preferences.place(preferences.get(context)).log))
-        return {"FINISHED"}
+        return open_file.opened(preferences.place(preferences.get(context)).log)
 
 
 CLASSES = (

@@ -7,11 +7,13 @@ import bpy
 from ...backend.contract import UnrenderError
 from .. import watch
 from ..exporter import capture, checks, second
+from ..slices import Slices
+from . import sliced
 
 INTERVAL = 0.25  # seconds between two looks at a second Blender
 
 
-class UNRENDER_OT_export_views(bpy.types.Operator):
+class UNRENDER_OT_export_views(sliced.Sliced):
     """Render the views that the reconstruction starts from: linear, with alpha, and the exact cameras"""
 
     bl_idname = "unrender.export_views"
@@ -30,24 +32,42 @@ class UNRENDER_OT_export_views(bpy.types.Operator):
         if _Running.job is not None:
             cls.poll_message_set("Views are being rendered already")
             return False
+        if reason := sliced.hindrance():
+            cls.poll_message_set(reason)
+            return False
         if watch.running():
             cls.poll_message_set("A reconstruction is running; cancel it or wait for its end")
             return False
         return context.scene is not None
 
+    def job_folder(self, context: bpy.types.Context) -> Path:
+        """The folder that was given, or the scene's."""
+        given = bpy.path.abspath(self.directory) if self.directory else ""
+        return Path(given) if given else context.scene.unrender.job_folder()
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Blender calls this for a click: photographs are copied in slices."""
+        if context.scene.unrender.source == "PHOTOS":
+            _Running.message = ""
+            return super().invoke(context, event)
+        return self.execute(context)
+
+    def slices(self, context: bpy.types.Context) -> Slices[None]:
+        """See `Sliced`."""
+        written = yield from capture.copying(context, self.job_folder(context))
+        _Running.message = f"{written} views written"
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
-        settings = context.scene.unrender
-        folder = Path(bpy.path.abspath(self.directory)) if self.directory else settings.job_folder()
-        if not bpy.app.background and settings.source in {"RIG", "SCENE"}:
+        folder = self.job_folder(context)
+        if not bpy.app.background and context.scene.unrender.source in {"RIG", "SCENE"}:
             return self.render_beside(context, folder)
         manager = context.window_manager
         manager.progress_begin(0, 1)
         try:
             written = capture.export(context, folder, lambda done, total: manager.progress_update(done / total))
         except UnrenderError as error:
-            self.report({"ERROR"}, f"{error}. {error.hint}" if error.hint else str(error))
-            return {"CANCELLED"}
+            return sliced.told(self, error)
         except OSError as error:
             self.report({"ERROR"}, f"The views cannot be written: {error}")
             return {"CANCELLED"}
@@ -140,7 +160,15 @@ def stop() -> None:
 
 
 def _save_copy(path: Path) -> None:
-    bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, check_existing=False)
+    """Write the open file as it is now. Blender's own writing, for which the window waits: plain, without a picture of the window."""
+    stored = bpy.context.preferences.filepaths
+    dirty, preview = bpy.context.preferences.is_dirty, stored.file_preview_type
+    stored.file_preview_type = "NONE"
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, check_existing=False, compress=False)
+    finally:
+        stored.file_preview_type = preview
+        bpy.context.preferences.is_dirty = dirty
 
 
 CLASSES = (UNRENDER_OT_export_views, UNRENDER_OT_cancel_export)

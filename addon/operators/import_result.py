@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -153,7 +154,8 @@ class UNRENDER_OT_choose_result(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Blender calls this when the folder is chosen. It makes no undo step; the operator it calls makes one, at its end."""
-        chosen = bpy.ops.unrender.replace_result if self.replace else bpy.ops.unrender.import_result
+        ops: Any = bpy.ops  # whose stubs know Blender's own alone
+        chosen = ops.unrender.replace_result if self.replace else ops.unrender.import_result
         try:
             chosen("INVOKE_DEFAULT", directory=self.directory)
         except RuntimeError as error:  # it is not possible now, for the reason that stands there

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import bpy
@@ -57,10 +62,21 @@ class UNRENDER_OT_open_report(bpy.types.Operator):
 
 
 def opened(file: Path) -> set[str]:
-    """Hand the file to the system's program for it; in background mode nothing is opened."""
-    if not bpy.app.background:
-        bpy.ops.wm.path_open(filepath=str(file))
+    """Hand the file to the system's program for it, and don't wait for that; in background mode nothing is opened."""
+    if bpy.app.background:
+        return {"FINISHED"}
+    if sys.platform == "win32":
+        os.startfile(file)
+    else:
+        opener = "open" if sys.platform == "darwin" else "xdg-open"
+        threading.Thread(target=_run, args=([opener, str(file)],), daemon=True, name="unrender-open").start()
     return {"FINISHED"}
+
+
+def _run(command: list[str]) -> None:
+    """To its end, so that it is buried; Blender's own operator would wait for that in the window."""
+    with contextlib.suppress(OSError):  # no such program: there is no desktop
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
 CLASSES = (UNRENDER_OT_open_log, UNRENDER_OT_open_report)

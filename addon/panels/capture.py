@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..exporter import checks
-from ..operators import export_views
+from ..operators import export_views, sliced
 from .base import Panel
 
 
@@ -39,6 +39,8 @@ class UNRENDER_PT_export(Panel):
             column.prop(settings, "only_selected")
         self.say(column, context)
         running = export_views.progress()
+        if sliced.draw(column, export_views.UNRENDER_OT_export_views.bl_label):
+            return
         if running is None:
             column.operator(export_views.UNRENDER_OT_export_views.bl_idname, icon="RENDER_STILL")
             if export_views.last_message():

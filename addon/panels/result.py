@@ -34,12 +34,14 @@ class UNRENDER_PT_import(Panel):
         column.prop(settings, "import_cameras")
         column.prop(settings, "pack_images")
         column = self.layout.column(align=True)
-        for button, icon in ((UNRENDER_OT_import_finished, "IMPORT"), (UNRENDER_OT_replace_finished, "FILE_REFRESH")):
-            if not sliced.draw(column, button.bl_label):
-                row = column.row(align=True)
-                row.operator(button.bl_idname, icon=icon)
-                chooser = row.operator(UNRENDER_OT_choose_result.bl_idname, text="", icon="FILEBROWSER")
-                chooser.replace = button is UNRENDER_OT_replace_finished
+        if not sliced.draw(column, UNRENDER_OT_import_finished.bl_label):
+            row = column.row(align=True)
+            row.operator(UNRENDER_OT_import_finished.bl_idname, icon="IMPORT")
+            row.operator(UNRENDER_OT_choose_result.bl_idname, text="", icon="FILEBROWSER").replace = False
+        if not sliced.draw(column, UNRENDER_OT_replace_finished.bl_label):
+            row = column.row(align=True)
+            row.operator(UNRENDER_OT_replace_finished.bl_idname, icon="FILE_REFRESH")
+            row.operator(UNRENDER_OT_choose_result.bl_idname, text="", icon="FILEBROWSER").replace = True
         column = self.layout.column(align=True)
         column.operator(UNRENDER_OT_import_cameras.bl_idname, icon="CAMERA_DATA")
         if not sliced.draw(column, UNRENDER_OT_make_levels.bl_label):
