@@ -22,7 +22,8 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
         )
     if settings.source == "PHOTOS":
         return finish(copying(context, folder, on_view))
-    chosen = [thing for thing in with_children(checks.selected_objects(context)) if thing.type not in {"CAMERA", "LIGHT"}]
+    things = with_children(checks.selected_objects(context))
+    chosen = [thing for thing in things if thing.type not in {"CAMERA", "LIGHT"}]
     with contextlib.ExitStack() as stack:
         if settings.source == "RIG":
             size = (settings.resolution, settings.resolution)

@@ -67,7 +67,7 @@ def messages(context: bpy.types.Context) -> list[str]:
 def selected_objects(context: bpy.types.Context) -> list[bpy.types.Object]:
     """What is selected and can be seen. `blender --command` has no window, and its context then no member of this name."""
     layer = context.view_layer
-    return [thing for thing in layer.objects if thing.select_get(view_layer=layer) and thing.visible_get(view_layer=layer)]
+    return [thing for thing in layer.objects.selected if thing.visible_get(view_layer=layer)]
 
 
 def camera_objects(context: bpy.types.Context) -> list[bpy.types.Object]:
