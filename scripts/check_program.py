@@ -140,7 +140,9 @@ def check(ground: Ground, archive: Path) -> None:
     ground.check("command: export, word for a number", [*command, "export", "x", "--views", "many"], 2, "--views")
     ground.check("command: export, number out of range", [*command, "export", "x", "--views", "1"], 2, "expected 2 to")
     ground.check("command: export, no such object", [*export[:-1], "Cop"], 2, "no object 'Cop'")
-    ground.check("command: export, no such file", [*command, "export", "x", "--file", "no.blend"], 2, "cannot be opened")
+    ground.check(
+        "command: export, no such file", [*command, "export", "x", "--file", "no.blend"], 2, "cannot be opened"
+    )
     ground.check("command: export", export, 0, "View 3 of 7")
     lost = {_BACKEND: "/no/such/python"}
     ground.check("command: reconstruct, no environment", reconstruct, 3, "does not exist", **lost)

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from backend.dataset.image_file import read_image  # noqa: E402 - the line above lets it be found
+from backend.dataset.image_file import read_image
 
 
 def outline_distance(one: np.ndarray, other: np.ndarray) -> float:

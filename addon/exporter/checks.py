@@ -9,14 +9,11 @@ from pathlib import Path
 import bpy
 
 from ...backend.contract import RequestError
-from . import photographs
+from . import clips, folder, moving, photographs
 
 FEW = 12  # views under which a reconstruction guesses more than it sees
 LASTS = 1.0  # seconds for which a look at the files is trusted
-FOLDER_FILES = {
-    "transforms.json": "cameras as instant-ngp, nerfstudio and Unrender write them",
-    "transforms_train.json": "cameras as the NeRF-synthetic sets have them",
-}
+PLAIN = folder.PLAIN | {".mov", ".mp4", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mts"}  # files without alpha
 
 
 class _Memory:
@@ -32,7 +29,8 @@ def remembered(context: bpy.types.Context) -> tuple[str, ...]:
     settings = context.scene.unrender
     about = (
         context.scene.name, settings.source, settings.image_folder, settings.mask_folder, settings.count,
-        settings.held_out, settings.only_selected, *(thing.name for thing in selected_objects(context)),
+        settings.held_out, settings.only_selected, settings.mask, settings.mask_index, settings.engine, settings.frames,
+        settings.clip and settings.clip.name, *(thing.name for thing in selected_objects(context)),
     )  # fmt: skip
     now = time.monotonic()
     if about != _Memory.about or now - _Memory.at > LASTS:
@@ -44,24 +42,53 @@ def messages(context: bpy.types.Context) -> list[str]:
     """Sentences on what is wrong or doubtful with the capture as it is set; none when all is well."""
     settings = context.scene.unrender
     if settings.source == "FOLDER":
-        return list(_folder(settings.image_folder))
+        chosen = bpy.path.abspath(settings.image_folder)
+        return list(folder.messages(Path(chosen))) if chosen else ["No image folder is chosen"]
     cameras = camera_objects(context)
     found: list[str] = []
-    if settings.source == "RIG":
-        views = settings.count
-    else:
-        views = len(cameras) - settings.held_out
+    if settings.source in {"PHOTOS", "SCENE"}:
         found += _cameras(cameras)
     if settings.source == "PHOTOS":
-        found += _photographs(cameras, settings.mask_folder)
-    elif settings.source == "RIG" or settings.only_selected:
+        found += _photographs(cameras, context.scene)
+    if settings.source in {"PHOTOS", "CLIP"}:
+        found += _masks(context)
+    elif settings.mask != "ALPHA" and settings.engine != "CYCLES":
+        found.append("EEVEE cannot light with objects that it does not show; choose Cycles for this mask")
+    elif settings.mask == "INDEX" and not indexed_objects(context):
+        found.append(f"No object has the pass index {settings.mask_index}")
+    elif settings.mask != "INDEX" and (
+        settings.source == "RIG" or settings.only_selected or settings.mask == "SELECTED"
+    ):
         found += _selection(selected_objects(context))
-    if settings.source == "RIG" or cameras:
+    if cameras or settings.source in {"RIG", "CLIP"}:
+        try:
+            views = view_count(context) - settings.held_out
+        except RequestError as error:
+            return found if settings.source == "PHOTOS" else [*found, _sentence(error)]
         if views < 2:
             found.append(f"{max(views, 0)} views are left to fit; hold fewer out, or add cameras")
         elif views < FEW:
             found.append(f"Only {views} views to fit; 24 and more work well")
     return found
+
+
+def view_count(context: bpy.types.Context) -> int:
+    """Views that an export writes, those held out included; RequestError where a clip or a background cannot be used."""
+    settings, scene = context.scene.unrender, context.scene
+    if settings.source == "RIG":
+        return int(settings.count + settings.held_out)
+    if settings.source == "CLIP":
+        return len(moving.of_clip(settings.clip or scene.active_clip, scene, settings.frames).frames)
+    cameras = camera_objects(context)
+    changing = moving.shots(cameras, scene, settings.frames) if settings.source == "PHOTOS" else []
+    return len(cameras) - len(changing) + sum(len(shot.frames) for shot in changing)
+
+
+def indexed_objects(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """The view layer's objects with the pass index of the settings."""
+    wanted = context.scene.unrender.mask_index
+    known = [thing for thing in context.view_layer.objects if thing.type not in {"CAMERA", "LIGHT", "EMPTY"}]
+    return [thing for thing in known if thing.pass_index == wanted]
 
 
 def selected_objects(context: bpy.types.Context) -> list[bpy.types.Object]:
@@ -87,22 +114,37 @@ def _cameras(cameras: Sequence[bpy.types.Object]) -> Iterator[str]:
             yield f"Camera {thing.name} is mirrored or flattened by its scale"
 
 
-def _photographs(cameras: Iterable[bpy.types.Object], mask_folder: str) -> Iterator[str]:
-    masks = Path(bpy.path.abspath(mask_folder)) if mask_folder else None
-    if masks is not None and not masks.is_dir():
-        yield f"The mask folder {masks} is not there"
-    alpha = True
+def _photographs(cameras: Iterable[bpy.types.Object], scene: bpy.types.Scene) -> Iterator[str]:
     for thing in cameras:
         try:
-            item = photographs.background(thing.data)
-            photographs.refuse_clip(thing.data, item)
-            file = photographs.image_file(thing.data, item)
+            if not moving.shots([thing], scene, 1):
+                photographs.image_file(thing.data, photographs.background(thing.data))
         except RequestError as error:
-            yield str(error)[0].upper() + str(error)[1:]
-            continue
-        alpha = alpha and (file is None or file.suffix.lower() not in {".jpg", ".jpeg", ".bmp", ".hdr"})
-    if masks is None and not alpha:
+            yield _sentence(error)
+
+
+def _masks(context: bpy.types.Context) -> Iterator[str]:
+    """What is missing of the photographs' masks."""
+    settings, scene = context.scene.unrender, context.scene
+    masks = Path(bpy.path.abspath(settings.mask_folder)) if settings.mask_folder else None
+    if masks is not None and not masks.is_dir():
+        yield f"The mask folder {masks} is not there"
+    stored = []
+    if settings.source == "CLIP":
+        clip = settings.clip or scene.active_clip
+        stored = [clip.filepath] if clip is not None else []
+    else:
+        for thing in camera_objects(context):
+            clip = clips.followed(thing, scene)
+            shown = [item for item in thing.data.background_images if item.show_background_image]
+            contents = [item.clip if item.source == "MOVIE_CLIP" else item.image for item in shown]
+            stored += [block.filepath for block in contents or [clip] if block is not None]
+    if masks is None and any(Path(name).suffix.lower() in PLAIN for name in stored):
         yield "Photographs of a kind without alpha need a folder of masks"
+
+
+def _sentence(error: RequestError) -> str:
+    return str(error)[0].upper() + str(error)[1:]
 
 
 def _selection(selected: Sequence[bpy.types.Object]) -> Iterator[str]:
@@ -112,14 +154,3 @@ def _selection(selected: Sequence[bpy.types.Object]) -> Iterator[str]:
     family = [part for thing in things for part in (thing, *thing.children_recursive)]
     if things and all(part.type == "MESH" and not part.data.polygons and not part.modifiers for part in family):
         yield "The selected objects have no faces"
-
-
-def _folder(image_folder: str) -> Iterator[str]:
-    folder = Path(bpy.path.abspath(image_folder)) if image_folder else None
-    if folder is None:
-        yield "No image folder is chosen"
-    elif not folder.is_dir():
-        yield f"The folder {folder} is not there"
-    else:
-        known = [words for name, words in FOLDER_FILES.items() if (folder / name).is_file()]
-        yield f"Found: {known[0]}" if known else f"No cameras in {folder.name}; expected {' or '.join(FOLDER_FILES)}"

@@ -54,7 +54,7 @@ class Making(Task):
         if shutil.disk_usage(self._place.home).free < need:
             raise store.full_disk(self._place.home)
         self.children = Children(log, environment)
-        program = self._uv(machine)
+        program = self._uv(machine, log)
         base: Path | None = None
         if program is None or self._wish.base:
             base = pythons.find(self._wish.base, environment)
@@ -77,17 +77,24 @@ class Making(Task):
         shutil.rmtree(cache, ignore_errors=True)  # only an interrupted making has use for it
         self.says, self.share = "Ready", 1.0
 
-    def _uv(self, machine: Machine) -> Path | None:
+    def _uv(self, machine: Machine, log: IO[str]) -> Path | None:
+        """The program uv; fetched only by one who agreed, may go online and named no folder of wheels."""
         found = uv.find(self._place.tools)
         wheel = uv.wheel_for(machine)
-        if found is not None or not (self._wish.fetch_uv and self._wish.online and wheel):
+        allowed = self._wish.fetch_uv and self._wish.online and self._wish.wheels is None
+        if found is not None or not allowed or wheel is None:
             return found
 
         def tell(share: float) -> None:
             self.check_cancelled()
             self.says = f"Fetching uv {uv.VERSION}, {share:.0%}"
 
-        return uv.fetch(wheel, self._place.tools, tell)
+        log.write(f"Fetching {wheel.address}\n")
+        try:
+            return uv.fetch(wheel, self._place.tools, tell)
+        except EnvironmentFault as fault:
+            log.write(f"{fault}\n")
+            raise
 
     def _follow(self, steps: tuple[plan.Step, ...], folder: Path) -> str:
         """Run all steps; the last one's words."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import os
+import queue
 import shutil
 import sys
-import urllib.error
+import threading
 import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
@@ -22,6 +24,8 @@ LICENSE = "MIT or Apache-2.0"
 _HOST = "https://files.pythonhosted.org/packages/"
 _NAME = "uv.exe" if sys.platform == "win32" else "uv"
 _BLOCK = 1 << 18
+_LOOK = 0.1  # seconds between two looks at what has come
+_PATIENCE = 30.0  # seconds that a server may be silent
 
 
 @dataclass(frozen=True)
@@ -92,24 +96,52 @@ def fetch(wheel: Wheel, tools: Path, tell: Callable[[float], None]) -> Path:
     Args:
         wheel: what to fetch.
         tools: folder, made when missing.
-        tell: called with the share that has come, 0 to 1; may raise to stop.
+        tell: called with the share that has come, 0 to 1, ten times a second at least; may raise to stop.
 
     Raises:
         EnvironmentFault: the network fails, or the file is not the one that was promised.
+        OSError: `tools` cannot be written.
     """
     got = bytearray()
-    try:
-        with urllib.request.urlopen(wheel.address, timeout=30) as answer:
-            while block := answer.read(_BLOCK):
-                got += block
-                tell(min(1.0, len(got) / wheel.bytes))
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise EnvironmentFault(
-            f"uv could not be fetched from {wheel.address}: {getattr(error, 'reason', error)}",
-            hint="Check the connection, install uv yourself, or name a folder of wheels.",
-            code="network",
-        ) from error
+    blocks: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(wheel, blocks), daemon=True, name="unrender-fetch").start()
+    while True:
+        tell(min(1.0, len(got) / wheel.bytes))
+        try:
+            block = blocks.get(timeout=_LOOK)
+        except queue.Empty:
+            continue
+        if isinstance(block, Exception):
+            raise _fault(wheel, str(getattr(block, "reason", "") or block or type(block).__name__)) from block
+        if not block:
+            break
+        got += block
+    if len(got) < wheel.bytes:
+        raise _fault(wheel, f"it broke off after {len(got)} of {wheel.bytes} bytes")
     return unpack(bytes(got), wheel.sha256, tools)
+
+
+def _read(wheel: Wheel, blocks: queue.SimpleQueue[bytes | Exception]) -> None:
+    """Give the file in blocks, an empty one at its end; in a thread, for a connection that hangs cannot be interrupted."""
+    came = 0
+    try:
+        with urllib.request.urlopen(wheel.address, timeout=_PATIENCE) as answer:
+            while came <= wheel.bytes and (
+                block := answer.read(_BLOCK)
+            ):  # a file too long is not the one that is wanted
+                came += len(block)
+                blocks.put(block)
+        blocks.put(b"")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        blocks.put(error)
+
+
+def _fault(wheel: Wheel, reason: str) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"uv could not be fetched from {wheel.address}: {reason}",
+        hint="Check the connection, install uv yourself, or name a folder of wheels.",
+        code="network",
+    )
 
 
 def unpack(data: bytes, sha256: str, tools: Path) -> Path:
@@ -126,8 +158,11 @@ def unpack(data: bytes, sha256: str, tools: Path) -> Path:
         program = archive.read(name)
     tools.mkdir(parents=True, exist_ok=True)
     partial = tools / f"{_NAME}.part"
-    partial.write_bytes(program)
-    partial.chmod(0o755)
     target = tools / _NAME
-    partial.replace(target)
+    try:
+        partial.write_bytes(program)
+        partial.chmod(0o755)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
     return target
