@@ -22,6 +22,53 @@ STAGES = ("views", "shape", "asset", "refine", "export")  # in the order they ru
 PRESETS = ("draft", "standard", "high")
 RESULT_FORMAT = 1
 
+
+class CameraFiles(typing.NamedTuple):
+    """One kind of files that posed photographs come with: whose it is, what is looked for in words, and marks that tell it.
+
+    A mark is a pattern of paths in the folder, `*` for any name, and what one of those files has near its beginning (nothing: anything).
+    """
+
+    name: str
+    files: str
+    marks: tuple[tuple[str, bytes], ...]
+
+
+# the first that is found is read: files that name their images and say most about their lenses come first
+CAMERA_FILES = (
+    CameraFiles(
+        "instant-ngp, nerfstudio, NeRF-synthetic, Unrender",
+        "transforms.json or transforms_train.json",
+        (("transforms.json", b""), ("transforms_train.json", b"")),
+    ),
+    CameraFiles("Meshroom", "cameras.sfm or sfm.json", (("cameras.sfm", b""), ("sfm.json", b""), ("sfm.sfm", b""))),
+    CameraFiles("Metashape", "an .xml of cameras", (("*.xml", b"<chunk"),)),
+    CameraFiles(
+        "RealityCapture, RealityScan",
+        "a .csv of internal and external camera parameters, or .xmp files beside the images",
+        (("*.csv", b"heading"), *((f"{place}*.xmp", b"capturingreality.com") for place in ("images/", "image/", ""))),
+    ),
+    CameraFiles(
+        "NeuS, IDR",
+        "cameras_sphere.npz or cameras.npz",
+        (("cameras_sphere.npz", b""), ("cameras.npz", b""), ("cameras_large.npz", b"")),
+    ),
+    CameraFiles(
+        "COLMAP",
+        "sparse/0/ with cameras, images and points3D (.bin or .txt)",
+        tuple(
+            (f"{place}images.{kind}", b"")
+            for place in ("sparse/*/", "sparse/", "colmap/sparse/*/", "distorted/sparse/*/", "model/", "")
+            for kind in ("bin", "txt")
+        ),
+    ),
+    CameraFiles("LLFF, NeRD", "poses_bounds.npy", (("poses_bounds.npy", b""),)),
+    CameraFiles("Middlebury", "*_par.txt", (("*_par.txt", b""),)),
+)
+Alpha = Literal[
+    "opaque", "clip", "blend"
+]  # what the base colour's alpha means: none, there from 0.5 on, as much as it says
+
 _Section = TypeVar("_Section")
 
 
@@ -555,7 +602,7 @@ class Result:
         version, device, engine: what made it.
         seconds: time the run took, resumed parts included.
         warnings: sentences for the artist.
-        alpha: whether the base colour has an alpha, and what it means: 'opaque' (none), 'clip' (there from 0.5 on) or 'blend'.
+        alpha: what the base colour's alpha means.
         folder: where it lies; not written, set by `read_result` and `write_result`.
     """
 
@@ -567,7 +614,7 @@ class Result:
     engine: str = ""
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
-    alpha: Literal["opaque", "clip", "blend"] = "opaque"
+    alpha: Alpha = "opaque"
     folder: Path | None = field(default=None, compare=False)
 
     def path(self, name: str) -> Path:

@@ -57,9 +57,7 @@ class SecondBlender:
                 raise fault
         images = contract.JobFolder(self.folder).images
         new = (
-            [image for image in images.glob("*.exr") if image.stat().st_mtime >= self._begun - 1]
-            if images.is_dir()
-            else []
+            [image for image in images.iterdir() if image.stat().st_mtime >= self._begun - 1] if images.is_dir() else []
         )
         return self.total if self.state == "finished" else min(len(new), self.total)
 

@@ -16,12 +16,17 @@ from ...backend import contract
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """How pictures are taken: size in pixels (None keeps the scene's), samples a pixel, and the random seed of the first."""
+    """How pictures are taken: size in pixels (None keeps the scene's), samples a pixel, and the random seed of the first.
+
+    `surroundings` are the objects besides those that are to be seen, where such are given: 'ABSENT', or 'UNSEEN', when they still light,
+    shade and are mirrored, but no camera ray meets them.
+    """
 
     size: tuple[int, int] | None
     samples: int
     seed: int = 0
     engine: str = "CYCLES"  # or 'EEVEE'
+    surroundings: str = "ABSENT"
 
 
 @contextlib.contextmanager
@@ -44,11 +49,20 @@ def studio_scene(
             hint="Choose Cycles, install libegl1, or run Blender with a display.",
             code="no-display",
         )
+    if quality.engine != "CYCLES" and only is not None and quality.surroundings == "UNSEEN":
+        raise contract.RequestError(
+            "EEVEE cannot light with objects that it does not show, which this mask asks for",
+            hint="Choose Cycles, or the mask All That Is Seen.",
+            code="mask-engine",
+        )
     studio = scene.copy()
+    rest: bpy.types.Collection | None = None
     placeholder = bpy.data.cameras.new("Unrender Camera")
     camera = bpy.data.objects.new("Unrender Camera", placeholder)
     try:
-        if only is not None:
+        if only is not None and quality.surroundings == "UNSEEN":
+            rest = _keep_unseen(studio, view_layer, set(only))
+        elif only is not None:
             _show_only(studio, set(only) | {thing for thing in view_layer.objects if _shines(thing)})
         studio.collection.objects.link(camera)
         studio.timeline_markers.clear()  # a marker may switch the camera
@@ -63,6 +77,8 @@ def studio_scene(
         bpy.data.objects.remove(camera)
         bpy.data.cameras.remove(placeholder)
         bpy.data.scenes.remove(studio)
+        if rest is not None:
+            bpy.data.collections.remove(rest)
 
 
 def _can_draw() -> bool:
@@ -85,6 +101,29 @@ def _show_only(studio: bpy.types.Scene, objects: set[bpy.types.Object]) -> None:
         studio.collection.objects.unlink(thing)
     for thing in sorted(objects, key=lambda item: item.name):
         studio.collection.objects.link(thing)
+
+
+def _keep_unseen(
+    studio: bpy.types.Scene, view_layer: bpy.types.ViewLayer, seen: set[bpy.types.Object]
+) -> bpy.types.Collection:
+    """Put all that a render shows, but for `seen`, into one collection that only indirect light meets; returns it."""
+    shown = _rendered(view_layer.layer_collection) - seen
+    _show_only(studio, seen)
+    rest = bpy.data.collections.new("Unrender Surroundings")
+    studio.collection.children.link(rest)
+    for thing in sorted(shown, key=lambda item: item.name):
+        rest.objects.link(thing)
+    layer = studio.view_layers[view_layer.name].layer_collection
+    layer.children[rest.name].indirect_only = True
+    return rest
+
+
+def _rendered(layer: bpy.types.LayerCollection) -> set[bpy.types.Object]:
+    """The objects that a layer collection, and those below it, let a render see."""
+    if layer.exclude or layer.collection.hide_render:
+        return set()
+    below = [_rendered(child) for child in layer.children if not layer.collection.hide_render]
+    return set(layer.collection.objects).union(*below)
 
 
 def _plain_pictures(studio: bpy.types.Scene, quality: Quality) -> None:

@@ -47,9 +47,13 @@ class UNRENDER_OT_export_views(sliced.Sliced):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Blender calls this for a click: photographs are copied in slices."""
-        if context.scene.unrender.source == "PHOTOS":
+        try:
+            copied = context.scene.unrender.source == "PHOTOS" and not capture.shots(context)
+        except UnrenderError as error:
+            return sliced.told(self, error)
+        if copied:
             _Running.message = ""
-            return super().invoke(context, event)
+            return sliced.Sliced.invoke(self, context, event)
         return self.execute(context)
 
     def slices(self, context: bpy.types.Context) -> Slices[None]:
@@ -60,8 +64,11 @@ class UNRENDER_OT_export_views(sliced.Sliced):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender calls this."""
         folder = self.job_folder(context)
-        if not bpy.app.background and context.scene.unrender.source in {"RIG", "SCENE"}:
-            return self.render_beside(context, folder)
+        try:
+            if not bpy.app.background and (context.scene.unrender.source in {"RIG", "SCENE"} or capture.shots(context)):
+                return self.render_beside(context, folder)
+        except UnrenderError as error:
+            return sliced.told(self, error)
         manager = context.window_manager
         manager.progress_begin(0, 1)
         try:
@@ -78,10 +85,8 @@ class UNRENDER_OT_export_views(sliced.Sliced):
 
     def render_beside(self, context: bpy.types.Context, folder: Path) -> set[str]:
         """Let a second Blender render a copy of the file as it is, unsaved changes included, and follow it by a timer."""
-        settings = context.scene.unrender
-        rig = settings.source == "RIG"
-        total = settings.count + settings.held_out if rig else len(checks.camera_objects(context))
         try:
+            total = checks.view_count(context)
             program = second.command(bpy.app.binary_path)
             _Running.job = second.SecondBlender(program, folder.absolute(), total, _save_copy)
         except (UnrenderError, OSError, RuntimeError) as error:
@@ -164,10 +169,16 @@ def _save_copy(path: Path) -> None:
     stored = bpy.context.preferences.filepaths
     dirty, preview = bpy.context.preferences.is_dirty, stored.file_preview_type
     stored.file_preview_type = "NONE"
+    settings = bpy.context.scene.unrender
+    masks = settings.mask_folder
+    if masks:
+        settings.mask_folder = bpy.path.abspath(masks)  # the copy lies elsewhere, and Blender moves no add-on's paths
     try:
         bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, check_existing=False, compress=False)
     finally:
         stored.file_preview_type = preview
+        if masks:
+            settings.mask_folder = masks
         bpy.context.preferences.is_dirty = dirty
 
 

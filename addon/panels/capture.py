@@ -29,14 +29,18 @@ class UNRENDER_PT_export(Panel):
         if settings.source == "RIG":
             column.prop(settings, "count")
             column.prop(settings, "resolution")
+        if settings.source == "CLIP":
+            column.prop(settings, "clip")
+        if settings.source in {"PHOTOS", "CLIP"}:
+            column.prop(settings, "frames")
         column.prop(settings, "held_out")
         column.prop(settings, "box")
-        if settings.source == "PHOTOS":
+        if settings.source in {"PHOTOS", "CLIP"}:
             column.prop(settings, "mask_folder")
         else:
             column.prop(settings, "engine")
             column.prop(settings, "samples")
-            column.prop(settings, "only_selected")
+            self.masks(column, settings)
         self.say(column, context)
         running = export_views.progress()
         if sliced.draw(column, export_views.UNRENDER_OT_export_views.bl_label):
@@ -49,6 +53,15 @@ class UNRENDER_PT_export(Panel):
         done, total = running
         column.progress(factor=done / max(total, 1), text=f"View {done} of {total}")
         column.operator(export_views.UNRENDER_OT_cancel_export.bl_idname, icon="CANCEL")
+
+    @staticmethod
+    def masks(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+        """What is to be seen in rendered views."""
+        column.prop(settings, "mask")
+        if settings.mask == "INDEX":
+            column.prop(settings, "mask_index")
+        elif settings.mask == "ALPHA":
+            column.prop(settings, "only_selected")
 
     @staticmethod
     def say(column: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -23,16 +23,32 @@ class CaptureSettings:
         items=(
             ("RIG", "Automatic Rig", "Cameras on a dome around the selected objects"),
             ("SCENE", "Scene Cameras", "The cameras of this scene; where cameras are selected, only those"),
-            ("PHOTOS", "Camera Backgrounds", "The photographs on the backgrounds of this scene's cameras"),
+            (
+                "PHOTOS",
+                "Camera Backgrounds",
+                "The photographs, sequences, movies and clips behind this scene's cameras",
+            ),
+            ("CLIP", "Movie Clip", "The frames of a movie clip whose camera was solved"),
             ("FOLDER", "Image Folder", "A folder of images with cameras, as other programs write them"),
         ),
     )
     image_folder: bpy.props.StringProperty(
         name="Images", description="Folder with images and their cameras (transforms.json)", subtype="DIR_PATH"
     )
+    clip: bpy.props.PointerProperty(
+        type=bpy.types.MovieClip, name="Clip", description="The solved movie clip. None takes the scene's active clip"
+    )
+    frames: bpy.props.IntProperty(
+        name="Frames",
+        description="Most frames taken of a clip, a sequence or a movie within the scene's range, evenly spread",
+        default=60,
+        min=1,
+        max=10000,
+    )
     mask_folder: bpy.props.StringProperty(
         name="Masks",
-        description="Folder of mask images named like the photographs, white on the object. Empty uses their alpha",
+        description="Folder of mask images named like the photographs (a movie's like its frames: shot_0001), white on "
+        "the object. Empty uses their alpha",
         subtype="DIR_PATH",
     )
     engine: bpy.props.EnumProperty(
@@ -43,8 +59,33 @@ class CaptureSettings:
             ("EEVEE", "EEVEE", "Faster, with reflections and shadows that are only near the truth"),
         ),
     )
+    mask: bpy.props.EnumProperty(
+        name="Mask",
+        description="What the views' alpha marks as the object",
+        items=(
+            ("ALPHA", "All That Is Seen", "Everything the views show"),
+            (
+                "SELECTED",
+                "Selected Objects",
+                "The selected objects; the rest lights and shades them, unseen. Needs Cycles",
+            ),
+            (
+                "INDEX",
+                "Object Index",
+                "The objects with a pass index; the rest lights and shades them, unseen. Needs Cycles",
+            ),
+        ),
+    )
+    mask_index: bpy.props.IntProperty(
+        name="Index",
+        description="Pass Index (Object Properties > Relations) of the objects",
+        default=1,
+        min=0,
+        max=32767,
+    )
     box: bpy.props.PointerProperty(
         type=bpy.types.Object,
+        poll=lambda _settings, thing: thing.type == "EMPTY",
         name="Box",
         description="An empty displayed as a cube, around what is to be reconstructed. None finds the bounds itself",
     )
@@ -61,7 +102,10 @@ class CaptureSettings:
         name="Samples", description="Cycles samples of a pixel", default=64, min=1, max=65536
     )
     only_selected: bpy.props.BoolProperty(
-        name="Only Selected", description="Hide all but the selected objects from the views; lights stay", default=True
+        name="Only Selected",
+        description="Take all but the selected objects out of the scene for the views, so that they neither show nor shade; "
+        "lights stay. Not used where Mask is other than all that is seen",
+        default=True,
     )
 
     def capture_request(self, folder: Path) -> dict[str, Any]:

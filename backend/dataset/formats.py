@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backend.contract import RequestError
+from backend.contract import CAMERA_FILES, RequestError
 from backend.dataset.colmap import find_colmap, read_colmap
 from backend.dataset.llff import find_llff, read_llff
 from backend.dataset.meshroom import find_meshroom, read_meshroom
@@ -40,27 +40,17 @@ def _transforms(folder: Path) -> Capture:
     return Capture(tuple(posed), tuple(warnings))
 
 
-# the first that is found is read: files that name their images and say most about their lenses come first
-FORMATS = (
-    Format(
-        "instant-ngp, nerfstudio, NeRF-synthetic, Unrender",
-        "transforms.json or transforms_train.json",
-        find_transforms,
-        _transforms,
-    ),
-    Format("Meshroom", "cameras.sfm or sfm.json", find_meshroom, read_meshroom),
-    Format("Metashape", "an .xml of cameras", find_metashape, read_metashape),
-    Format(
-        "RealityCapture, RealityScan",
-        "a .csv of internal and external camera parameters, or .xmp files beside the images",
-        find_reality_capture,
-        read_reality_capture,
-    ),
-    Format("NeuS, IDR", "cameras_sphere.npz or cameras.npz", find_neus, read_neus),
-    Format("COLMAP", "sparse/0/ with cameras, images and points3D (.bin or .txt)", find_colmap, read_colmap),
-    Format("LLFF, NeRD", "poses_bounds.npy", find_llff, read_llff),
-    Format("Middlebury", "*_par.txt", find_middlebury, read_middlebury),
+_READERS = (
+    (find_transforms, _transforms),
+    (find_meshroom, read_meshroom),
+    (find_metashape, read_metashape),
+    (find_reality_capture, read_reality_capture),
+    (find_neus, read_neus),
+    (find_colmap, read_colmap),
+    (find_llff, read_llff),
+    (find_middlebury, read_middlebury),
 )
+FORMATS = tuple(Format(kind.name, kind.files, *reader) for kind, reader in zip(CAMERA_FILES, _READERS, strict=True))
 
 
 def read_capture(folder: Path) -> Capture:
