@@ -18,7 +18,7 @@ from backend.bake.asset import Cut, bake_cut, start_cut
 from backend.bake.texels import Texels, texel_surface
 from backend.bake.textures import finish_maps
 from backend.bake.unseen import seen_texels
-from backend.contract import Event, Progress, Request, Result, to_dict, version, write_json
+from backend.contract import Alpha, Event, Progress, Request, Result, to_dict, version, write_json
 from backend.dataset.hull import visual_hull
 from backend.dataset.source import READING, Reading, survey
 from backend.dataset.views import Views
@@ -31,18 +31,19 @@ from backend.geometry.mesh import Mesh
 from backend.job import Job
 from backend.light.environment import EnvironmentLight
 from backend.loss.metrics import lpips_meter
-from backend.material.channels import MaterialMaps
+from backend.material.channels import FIRST_OPACITY, MaterialMaps
 from backend.material.textures import MaterialTextures
 from backend.memory import free_memory
 from backend.optimise.checkpoint import load_checkpoint, moved, save_checkpoint
 from backend.optimise.corrections import Corrections
 from backend.optimise.fit import Fit
-from backend.optimise.refine import RefineFit
+from backend.optimise.refine import RefineFit, sample_textures
 from backend.optimise.shape import ShapeFit
 from backend.optimise.team import Team
 from backend.plan import Images, Plan, follow, numbers, plan_run, read_numbers
 from backend.preflight.check import check_views
-from backend.render.renderer import Renderer
+from backend.render.renderer import Material, Renderer
+from backend.render.shade import tables
 from backend.run import Run, optimise
 from backend.scene import images_of, read_scene
 from backend.watch import Watch
@@ -84,7 +85,7 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     renderer = Renderer(select_engine(request.engine, device, threads))
     plan = team.from_first(lambda: _plan(request, images, job, device))
     emit(plan.event(images))
-    loading = threading.Thread(target=renderer.engine.load, name="load", daemon=True)
+    loading = threading.Thread(target=_load, args=(renderer, device), name="load", daemon=True)
     loading.start()  # while images are read
     resolution = plan.request.views.resolution
     if ahead is not None and ahead.resolution != resolution:
@@ -111,6 +112,12 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     watch.timings["views"] = time.monotonic() - began
     emit(Progress(stage="views", step=1, steps=1))
     return run_
+
+
+def _load(renderer: Renderer, device: torch.device) -> None:
+    """What the first step would else wait for."""
+    renderer.engine.load()
+    tables(device)
 
 
 def _plan(request: Request, images: Images, job: Job, device: torch.device) -> Plan:
@@ -204,7 +211,8 @@ def _shape(run_: Run) -> tuple[ShapeFit, list[Future[Cut]]]:
 
 def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
     def begin() -> RefineFit:
-        size, textures = run_.request.asset.texture_size, MaterialTextures(maps)
+        size, layered = run_.request.asset.texture_size, run_.request.refine.layers > 1
+        textures = MaterialTextures(maps.with_opacity(FIRST_OPACITY) if layered else maps.opaque())
         return RefineFit(
             run_.request.refine,
             run_.train,
@@ -230,6 +238,12 @@ def _export(run_: Run, fit: RefineFit) -> Result:
     light: EnvironmentLight = run_.scene.light
     similarity = run_.scene.dataset.similarity
     train = replace(run_.train, cameras=run_.corrections.corrected(run_.train.cameras))
+    alpha = run_.request.asset.alpha if run_.request.refine.layers > 1 else "opaque"
+    held_out = run_.scene.dataset.test
+    judged = held_out if held_out is not None else train.select(_few(train))
+    fit.finish()
+    run_.leave_photographs()
+    train = replace(train, images=run_.train.images)
     with torch.no_grad():
         surface, mesh = fit.surface(), fit.mesh()
         size = run_.request.asset.texture_size
@@ -237,12 +251,12 @@ def _export(run_: Run, fit: RefineFit) -> Result:
             texels = run_.texels.moved(mesh)
         else:
             texels = texel_surface(run_.renderer.engine, mesh, size)
-        seen = seen_texels(run_.renderer.engine, mesh, texels, train.cameras, train.canvas)
-        finishing = ThreadPoolExecutor(1).submit(_finished, fit.final_textures().maps(), mesh, texels, seen)
-        held_out = run_.scene.dataset.test
-        judged = held_out if held_out is not None else train.select(_few(train))
+        fitted, layers = fit.final_textures().maps(), run_.request.refine.layers
+        seen = seen_texels(run_.renderer.engine, mesh, texels, train.cameras, train.canvas, fitted.opacity, layers)
+        finishing = ThreadPoolExecutor(1).submit(_finished, fitted, mesh, texels, seen)
         lpips, _ = lpips_meter(str(run_.device))
-        comparisons = compare_views(run_.renderer, surface, fit.material, light.prefiltered(), judged, lpips)
+        material = _exported(run_, fit, alpha)
+        comparisons = compare_views(run_.renderer, surface, material, light.prefiltered(), judged, lpips)
         maps = finishing.result()
     unseen = 1.0 - float(seen.float().mean())
     if unseen > 0.1:
@@ -280,8 +294,9 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         engine=run_.renderer.engine.name,
         seconds=sum(run_.watch.timings.values()),
         warnings=tuple(run_.watch.warnings),
+        alpha=alpha,
     )
-    asset = Asset.of(mesh, surface.normals.detach(), maps, light, 4 * run_.request.light.resolution)
+    asset = Asset.of(mesh, surface.normals.detach(), maps, light, 4 * run_.request.light.resolution, alpha)
     whole = run_.scene.dataset.train
     whole = replace(whole, cameras=run_.corrections.corrected(whole.cameras))
     with run_.job.staging_result() as folder:
@@ -289,6 +304,14 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         written = write_result(folder, asset, similarity, views, report, result)
     run_.emit(Progress(stage="export", step=1, steps=1, eta=0.0))
     return written
+
+
+def _exported(run_: Run, fit: RefineFit, alpha: Alpha) -> Material:
+    """The fitted material as the asset shows it."""
+    if alpha != "clip":
+        return fit.material
+    textures = MaterialTextures(fit.final_textures().maps().clipped())
+    return lambda pixels: sample_textures(run_.renderer.engine, textures, pixels)
 
 
 def _finished(maps: MaterialMaps, mesh: Mesh, texels: Texels, seen: torch.Tensor) -> MaterialMaps:

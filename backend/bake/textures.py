@@ -42,13 +42,13 @@ def finish_maps(maps: MaterialMaps, mesh: Mesh, texels: Texels, seen: Tensor) ->
     Returns:
         Maps of the same size. Unseen texels have a flat normal: a bend cannot be continued across charts, whose frames differ.
     """
-    stacked = torch.cat([maps.base_color, maps.roughness, maps.metallic], -1)
+    opacity = () if maps.opacity is None else (maps.opacity,)
+    stacked = torch.cat([maps.base_color, maps.roughness, maps.metallic, *opacity], -1)
     values = fill_unseen(texels.gather(stacked), seen, texels, mesh)
     normal = texels.gather(maps.normal)
     normal = torch.where(seen[:, None], normal, flat_normal(normal))
     mask = texels.mask()
-    padded = dilate(texels.scatter(torch.cat([values, normal], 1)), mask)
-    color, roughness, metallic, normal = padded.split([3, 1, 1, 3], -1)
-    return MaterialMaps(
-        color.contiguous(), roughness.contiguous(), metallic.contiguous(), unit_normal(normal).contiguous()
-    )
+    padded = dilate(texels.scatter(torch.cat([normal, values], 1)), mask)
+    normal, color, roughness, metallic, *opacity = padded.split([3, 3, 1, 1, *(1 for _ in opacity)], -1)
+    finished = MaterialMaps(color, roughness, metallic, unit_normal(normal), *opacity)
+    return finished.each(torch.Tensor.contiguous)

@@ -10,12 +10,22 @@ from backend.engines.interface import Engine
 from backend.geometry.mesh import Mesh
 from backend.geometry.normals import face_normals
 from backend.render.camera import clip_positions, world_to_camera
+from backend.render.layers import peel
 
 GRAZING = 0.1  # least cosine between the surface and the line of sight: a flatter view tells next to nothing
+LEAST_THROUGH = 0.1  # share of a surface's light that must come through what is before it: less tells next to nothing
 STIFFNESS = 1e-3  # how much a value that was seen gives way to its neighbours
 
 
-def seen_texels(engine: Engine, mesh: Mesh, texels: Texels, cameras: Cameras, canvas: tuple[int, int]) -> Tensor:
+def seen_texels(
+    engine: Engine,
+    mesh: Mesh,
+    texels: Texels,
+    cameras: Cameras,
+    canvas: tuple[int, int],
+    opacity: Tensor | None = None,
+    layers: int = 1,
+) -> Tensor:
     """Which texels at least one view sees, neither hidden, nor at a grazing angle, nor beyond the image's edge.
 
     Each view's depth is rasterised at the size given, and only texels that no earlier view saw are looked up in it.
@@ -26,6 +36,8 @@ def seen_texels(engine: Engine, mesh: Mesh, texels: Texels, cameras: Cameras, ca
         texels: M texels.
         cameras: N training cameras.
         canvas: (height, width) of the images that contain each camera's own.
+        opacity: [size, size, 1] texture of a surface that can be seen through, from both sides; None for an opaque one.
+        layers: surfaces behind one another that a pixel shows at the most.
 
     Returns:
         [M] bool.
@@ -37,7 +49,7 @@ def seen_texels(engine: Engine, mesh: Mesh, texels: Texels, cameras: Cameras, ca
         if left.numel() == 0:
             break
         one = cameras.select(torch.tensor([index], device=texels.pixel.device))
-        visible = _visible(engine, mesh, texels.positions[left], normals[left], one, canvas)
+        visible = _visible(engine, mesh, texels.positions[left], normals[left], one, canvas, opacity, layers)
         seen[left[visible]] = True
     return seen
 
@@ -97,26 +109,59 @@ def _spread(values: np.ndarray, mass: np.ndarray, mesh: Mesh, elsewhere: np.ndar
 
 
 def _visible(
-    engine: Engine, mesh: Mesh, points: Tensor, normals: Tensor, camera: Cameras, canvas: tuple[int, int]
+    engine: Engine,
+    mesh: Mesh,
+    points: Tensor,
+    normals: Tensor,
+    camera: Cameras,
+    canvas: tuple[int, int],
+    opacity: Tensor | None,
+    layers: int,
 ) -> Tensor:
     """[K, 3] points and normals -> [K] bool: in front of one camera, inside its image, facing it and behind nothing."""
     away = camera.camera_to_world[0, :3, 3] - points
     distance = away.norm(dim=1)
     facing = (normals * away).sum(1) / distance.clamp_min(1e-9)
+    facing = facing if opacity is None else facing.abs()
     x, y, depth = _project(points, camera)
     height, width = camera.sizes[0].tolist()
     inside = (depth > 0) & (x >= 0) & (y >= 0) & (x < width) & (y < height) & (facing > GRAZING)
-    raster = engine.rasterize(clip_positions(mesh.vertices, camera, canvas), mesh.faces, canvas)
     view = world_to_camera(camera)[0]
-    towards = -(mesh.vertices @ view[2:3, :3].T + view[2, 3])
-    depths = engine.interpolate(towards, mesh.faces, raster.barycentric[0], raster.triangle[0])[..., 0]
+    depths = _deepest(engine, mesh, -(mesh.vertices @ view[2:3, :3].T + view[2, 3]), camera, canvas, opacity, layers)
     column = x.long().clamp(0, canvas[1] - 1)
     row = y.long().clamp(0, canvas[0] - 1)
-    drawn, nearest = raster.triangle[0][row, column] >= 0, depths[row, column]
+    deepest = depths[row, column]
     # Over one pixel the surface's own depth changes by this much; a texel may lie anywhere in the pixel that shows it.
     slope = (1.0 / facing.clamp_min(GRAZING).square() - 1.0).clamp_min(0.0).sqrt()
     tolerance = depth / camera.intrinsics[0, 0] * (1.0 + slope)
-    return inside & (~drawn | (depth <= nearest + tolerance))
+    return inside & (depth <= deepest + tolerance)
+
+
+def _deepest(
+    engine: Engine,
+    mesh: Mesh,
+    towards: Tensor,
+    camera: Cameras,
+    canvas: tuple[int, int],
+    opacity: Tensor | None,
+    layers: int,
+) -> Tensor:
+    """[H, W] depth of the last surface that each pixel of one camera shows, inf where it sees past all; `towards` [V, 1] are depths."""
+    found = peel(
+        engine, clip_positions(mesh.vertices, camera, canvas), mesh.faces, canvas, layers, False, stop_early=True
+    )
+    deepest = torch.full(canvas, torch.inf, device=towards.device)
+    through = torch.ones_like(deepest)
+    for layer, raster in enumerate(found, 1):
+        barycentric, triangle = raster.barycentric[0], raster.triangle[0]
+        if opacity is None or mesh.uvs is None or mesh.uv_faces is None:
+            through = torch.zeros_like(through)
+        else:
+            uv = engine.interpolate(mesh.uvs, mesh.uv_faces, barycentric, triangle)
+            through = through * (1.0 - engine.texture_2d(opacity, uv.view(-1, 2)).view(canvas))
+        last = (triangle >= 0) & deepest.isinf() & ((through < LEAST_THROUGH) | (layer == layers))
+        deepest = torch.where(last, engine.interpolate(towards, mesh.faces, barycentric, triangle)[..., 0], deepest)
+    return deepest
 
 
 def _project(points: Tensor, camera: Cameras) -> tuple[Tensor, Tensor, Tensor]:

@@ -151,7 +151,7 @@ RULES: dict[str, _Rule] = {
     "ks_max": _bounds(_SPECULAR),
     "random_textures": _only(True, "textures are always fitted from scratch; set it to true"),
     "camera_space_light": _only(False, "our light stays with the object; photograph with the light fixed to it"),
-    "layers": _only(1, "only the nearest surface is rendered; set it to 1"),
+    "layers": _to("refine.layers"),
     "spp": _only(1, "raise views.resolution instead"),
     "env_scale": _to("light.strength"),
     "laplace": _only("relative", "the Laplacian is relative to the stage's first mesh; see refine.weights.laplacian"),

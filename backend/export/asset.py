@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from backend.contract import Alpha
 from backend.dataset.views import Similarity
 from backend.geometry.mesh import Mesh
 from backend.geometry.tangents import tangents
@@ -26,17 +28,21 @@ class Asset:
         normals: [V, 3] smooth unit normals, indexed by `mesh.faces`.
         maps: textures, padded.
         environment: [h, 2 h, 3] linear radiance in Blender's orientation (+X at the centre, +Z on top).
+        alpha: what the maps' opacity means to those who draw them; 'opaque' where there is none.
     """
 
     mesh: Mesh
     normals: Tensor
     maps: MaterialMaps
     environment: Tensor
+    alpha: Alpha = "opaque"
 
     @staticmethod
-    def of(mesh: Mesh, normals: Tensor, maps: MaterialMaps, light: EnvironmentLight, height: int) -> Asset:
+    def of(
+        mesh: Mesh, normals: Tensor, maps: MaterialMaps, light: EnvironmentLight, height: int, alpha: Alpha = "opaque"
+    ) -> Asset:
         """The asset of what was fitted, its light drawn as a picture of `height` rows."""
-        return Asset(mesh, normals, maps, light.to_latlong(height))
+        return Asset(mesh, normals, maps, light.to_latlong(height), alpha)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ def scene_arrays(asset: Asset, similarity: Similarity) -> Arrays:
 def texture_images(maps: MaterialMaps) -> dict[str, np.ndarray]:
     """File name without suffix -> [H, W, C] values to be stored: base colour sRGB-encoded, the others linear.
 
+    The base colour's fourth channel, where there is an opacity, is that: straight, not multiplied into the colour.
     `orm` is glTF's packing: occlusion (1 throughout), roughness, metallic. `normal` maps [-1, 1] to [0, 1], +Y (green up).
     """
     base_color, roughness, metallic, normal = (
@@ -101,6 +108,8 @@ def texture_images(maps: MaterialMaps) -> dict[str, np.ndarray]:
     )
     occlusion = np.full(roughness.shape, FLAT_OCCLUSION, np.float32)
     orm = np.concatenate([occlusion, roughness.numpy(), metallic.numpy()], axis=2)
+    if maps.opacity is not None:
+        base_color = torch.cat((base_color, maps.opacity.detach().cpu().float()), 2)
     return {
         "base_color": base_color.numpy(),
         "roughness": roughness.numpy(),

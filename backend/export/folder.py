@@ -67,13 +67,13 @@ def write_result(
             pool.submit(write_exr, folder / FILES["environment"], environment),
             pool.submit(write_hdr, folder / FILES["environment_hdr"], environment),
             pool.submit(write_arrays, folder / FILES["arrays"], arrays),
-            pool.submit(write_obj, folder / FILES["mesh_obj"], arrays),
+            pool.submit(write_obj, folder / FILES["mesh_obj"], arrays, opaque=asset.alpha == "opaque"),
             pool.submit(write_cameras, folder / FILES["cameras"], views, similarity),
         )
         textures = dict(zip(images, encoded, strict=True))
         for name, data in textures.items():
             (folder / FILES[name]).write_bytes(data)
-        write_glb(folder / FILES["mesh"], arrays, textures)
+        write_glb(folder / FILES["mesh"], arrays, textures, alpha=asset.alpha)
         contract.write_json(folder / FILES["metrics"], report.metrics())
         for other in others:
             other.result()

@@ -10,11 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from backend.contract import Alpha
 from backend.export.asset import Arrays, corners_of, to_y_up
+from backend.material.channels import CLIP
 
 FLOAT, UNSIGNED_INT = 5126, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 LINEAR, LINEAR_MIPMAP_LINEAR, CLAMP_TO_EDGE = 9729, 9987, 33071
+_TRANSPARENCY: dict[Alpha, dict[str, Any]] = {
+    "opaque": {},
+    "clip": {"alphaMode": "MASK", "alphaCutoff": CLIP, "doubleSided": True},
+    "blend": {"alphaMode": "BLEND", "doubleSided": True},
+}
 
 
 class _Binary:
@@ -50,7 +57,9 @@ class _Binary:
         return len(self.accessors) - 1
 
 
-def write_glb(path: Path, arrays: Arrays, textures: Mapping[str, bytes], name: str = "Unrender") -> None:
+def write_glb(
+    path: Path, arrays: Arrays, textures: Mapping[str, bytes], name: str = "Unrender", alpha: Alpha = "opaque"
+) -> None:
     """Write a .glb that any glTF viewer shows, in metres where the scene's unit is one.
 
     Args:
@@ -58,6 +67,7 @@ def write_glb(path: Path, arrays: Arrays, textures: Mapping[str, bytes], name: s
         arrays: the geometry, Z up; it is turned to glTF's Y up.
         textures: PNG files' bytes: 'base_color' (sRGB), 'orm' (green roughness, blue metallic), 'normal' (+Y).
         name: of the node, the mesh and the material.
+        alpha: what the base colour's alpha means; what has one is seen from both sides.
 
     Raises:
         OSError: it cannot be written.
@@ -89,6 +99,7 @@ def write_glb(path: Path, arrays: Arrays, textures: Mapping[str, bytes], name: s
                 "name": name,
                 "pbrMetallicRoughness": {"baseColorTexture": {"index": 0}, "metallicRoughnessTexture": {"index": 1}},
                 "normalTexture": {"index": 2},
+                **_TRANSPARENCY[alpha],
             }
         ],
         "textures": [{"sampler": 0, "source": source} for source in range(len(images))],

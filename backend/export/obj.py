@@ -22,9 +22,15 @@ map_Pr {folder}/roughness.png
 map_Pm {folder}/metallic.png
 norm {folder}/normal.png
 """
+_OPACITY = """\
+# map_d is the picture's alpha
+map_d {folder}/base_color.png
+"""
 
 
-def write_obj(path: Path, arrays: Arrays, textures: str = "textures", name: str = "Unrender") -> None:
+def write_obj(
+    path: Path, arrays: Arrays, textures: str = "textures", name: str = "Unrender", opaque: bool = True
+) -> None:
     """Write an .obj, and the .mtl of the same name beside it.
 
     Args:
@@ -32,6 +38,7 @@ def write_obj(path: Path, arrays: Arrays, textures: str = "textures", name: str 
         arrays: the geometry, Z up; it is turned to Y up, and v to OBJ's v up.
         textures: folder of the textures, relative to the .obj.
         name: of the object and the material.
+        opaque: False where the base colour has an alpha.
 
     Raises:
         OSError: one of the two cannot be written.
@@ -48,7 +55,7 @@ def write_obj(path: Path, arrays: Arrays, textures: str = "textures", name: str 
         _lines("f %d/%d/%d %d/%d/%d %d/%d/%d", corners),
     ]
     path.write_text("".join(parts), encoding="utf-8", newline="\n")
-    material = _MATERIAL.format(name=name, folder=textures)
+    material = (_MATERIAL + ("" if opaque else _OPACITY)).format(name=name, folder=textures)
     path.with_suffix(".mtl").write_text(material, encoding="utf-8", newline="\n")
 
 

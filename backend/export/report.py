@@ -217,6 +217,9 @@ def _maps(asset: Asset) -> str:
         "metallic": "Metallic",
         "normal": "Normal, tangent space, +Y",
     }
+    if asset.maps.opacity is not None:
+        images |= {"base_color": images["base_color"][..., :3], "opacity": images["base_color"][..., 3:]}
+        captions["opacity"] = "Opacity: the base color's alpha"
     height, width = asset.maps.base_color.shape[:2]
     figures = "".join(
         f"<figure>{_image(images[name], caption)}<figcaption>{caption}</figcaption></figure>"

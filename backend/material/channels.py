@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 LEAST_ROUGHNESS = 0.08  # smoother lobes are narrower than any light map the fit can afford
+FIRST_OPACITY = 0.95  # before it is fitted: what lies behind must show a little, or nothing would be learned of it
 CLIP = 0.5  # where a surface is either there or not, it is there from this opacity on
 LEAST_NORMAL_Z = 0.05  # a normal map may lean, never face away from the viewer's side of the surface
 

@@ -63,7 +63,7 @@ class RefineFit:
         at_once: int | None = None,
         corrections: Corrections | None = None,
     ) -> None:
-        """All on the run's device; the mesh has texture coordinates.
+        """All on the run's device; the mesh has texture coordinates, the textures an opacity where there are layers to see through.
 
         A step renders at most `at_once` of its views at a time, None for all: the gradient is the same, the memory less.
 
@@ -186,6 +186,12 @@ class RefineFit:
         self.recorded.forget()
         self.delayed.release()
 
+    def finish(self) -> None:
+        """Give back the memory of everything but the result: no step may follow."""
+        del self.optimiser, self.position_optimiser, self.views
+        for parameter in (*self.textures.parameters(), self.positions):
+            parameter.grad = None
+
     def surface(self) -> Surface:
         """The mesh as the renderer draws it; gradients reach the positions unless they are locked."""
         return Surface(
@@ -197,6 +203,7 @@ class RefineFit:
             self.start.uv_faces,
             self.frames,
             self.tangents.index,
+            layers=self.settings.layers,
         )
 
     def mesh(self) -> Mesh:

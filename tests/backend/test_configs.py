@@ -13,6 +13,7 @@ NERF = {
     "random_textures": True,
     "iter": 5000,
     "save_interval": 100,
+    "layers": 8,
     "texture_res": [2048, 2048],
     "train_res": [800, 800],
     "batch": 8,
@@ -44,12 +45,12 @@ def test_a_users_configuration_becomes_a_request():
     assert (request.shape.steps, request.refine.steps, request.shape.cells) == (5000, 5000, 128)
     assert (request.shape.learning_rate, request.refine.learning_rate_textures) == (0.03, 0.01)
     assert (request.asset.texture_size, request.shape.views_per_step) == (2048, 8)
+    assert request.refine.layers == 8
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("layers", 8),
         ("camera_space_light", True),
         ("laplace", "absolute"),
         ("ks_max", [0, 1, 0]),
