@@ -11,15 +11,15 @@ import hashlib
 import http.client
 import json
 import re
-import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets_checksums import Checksums, hold, sha256_of
+from datasets_disk import room_for, writing
 from datasets_list import Archive, Mirror
 from datasets_progress import Meter, megabytes, say
 
@@ -28,7 +28,6 @@ from backend.contract import EnvironmentFault, RequestError, write_json
 TIMEOUT = 30.0  # seconds without a byte
 TRIES = 4  # in a row that bring nothing
 MOST_TRIES = 50
-SPARE = 64 << 20  # bytes left free on the disk
 _CHUNK = 1 << 18
 _GONE = (401, 403, 404, 410, 451)
 
@@ -77,19 +76,6 @@ def fetch(archive: Archive, folder: Path, checksums: Checksums, first: Sequence[
         hint=f"try again later (what has come is kept), or fetch it with a browser from {archive.page} and give it with --archive",
         code="mirrors-failed",
     )
-
-
-def room_for(size: int, folder: Path, what: str) -> None:
-    """Raise EnvironmentFault where the disk that holds `folder` has no `size` bytes free, and some to spare."""
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if free < size + SPARE:
-        raise EnvironmentFault(
-            f"{what} needs {megabytes(size + SPARE)}; {megabytes(free)} are free in {folder}",
-            hint="make room there, or choose another folder with --data",
-            code="disk-full",
-        )
 
 
 def _still_whole(archive: Archive, kept: Path, checksums: Checksums) -> bool:
@@ -161,7 +147,7 @@ def _continue(url: str, part: Path) -> None:
         room_for((total or 0) - have, part.parent, part.name)
         meter = Meter("  ", have, total)
         try:
-            with _writing(part, "ab" if have else "wb") as write:
+            with writing(part, "ab" if have else "wb") as write:
                 while chunk := answer.read(_CHUNK):
                     write(chunk)
                     meter.add(len(chunk))
@@ -169,33 +155,6 @@ def _continue(url: str, part: Path) -> None:
             meter.end()
     if total is not None and _length(part) != total:
         raise ConnectionError(f"it broke off at {megabytes(_length(part))} of {megabytes(total)}")
-
-
-@contextlib.contextmanager
-def _writing(part: Path, mode: str) -> Iterator[Callable[[bytes], None]]:
-    """What appends to the file; a disk that refuses is told apart from a mirror that does."""
-
-    def write(data: bytes) -> None:
-        try:
-            stream.write(data)
-            stream.flush()
-        except OSError as error:
-            raise _unwritable(part, error) from None
-
-    try:
-        stream = part.open(mode)
-    except OSError as error:
-        raise _unwritable(part, error) from None
-    with stream:
-        yield write
-
-
-def _unwritable(part: Path, error: OSError) -> EnvironmentFault:
-    return EnvironmentFault(
-        f"{part} cannot be written ({error.strerror})",
-        hint="make room or choose another folder with --data; what has come is kept",
-        code="disk",
-    )
 
 
 def _begin(answer: http.client.HTTPResponse, part: Path, note: dict[str, Any], have: int) -> int | None:

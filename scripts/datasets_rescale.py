@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from datasets_archive import Container
-from datasets_fetch import room_for
+from datasets_disk import room_for
 from datasets_progress import Meter, say
 from demo_common import encode_srgb
 

@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dockerfile import context, pairs, read_dockerfile, substituted
+from dockerfile import context, named, pairs, read_dockerfile, substituted
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
@@ -141,11 +141,11 @@ class Root:
         """COPY's sources and target; `files` are what is sent to the builder."""
         *sources, target = words
         for source in sources:
-            found = [name for name in files if name == source or name.startswith(f"{source}/")]
+            found = named(files, source)
             if not found:
                 raise StepError(f"COPY {source}: no such file in what is sent to the builder")
             for name in found:
-                below = name.removeprefix(source).lstrip("/")
+                below = name.removeprefix(f"{source}/") if name.startswith(f"{source}/") else ""
                 place = Path(target, below or Path(name).name) if below or target.endswith("/") else Path(target)
                 written = self.folder / str(place).lstrip("/")
                 written.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,10 +71,9 @@ def context(root: Path, ignore: Path) -> list[str]:
     """
     lines = [line.strip() for line in ignore.read_text(encoding="utf-8").splitlines()]
     rules = [(_pattern(line.lstrip("!")), line.startswith("!")) for line in lines if line and not line.startswith("#")]
+    wanted = [_pattern(line[1:].split("/")[0]) for line in lines if line.startswith("!")]
     names = []
-    for file in sorted(root.rglob("*")):
-        if not file.is_file():
-            continue
+    for file in sorted(_files(root, wanted if "*" in lines else [_pattern("*")])):
         name = file.relative_to(root).as_posix()
         places = [name, *(str(parent) for parent in Path(name).parents if str(parent) != ".")]
         sent = True
@@ -84,6 +83,21 @@ def context(root: Path, ignore: Path) -> list[str]:
         if sent:
             names.append(name)
     return names
+
+
+def _files(root: Path, wanted: list[re.Pattern[str]]) -> Iterator[Path]:
+    """All files, but of the folders right in `root` only those whose name one of `wanted` fits: others can be large."""
+    for entry in root.iterdir():
+        if entry.is_dir() and any(pattern.fullmatch(entry.name) for pattern in wanted):
+            yield from (file for file in entry.rglob("*") if file.is_file())
+        elif entry.is_file():
+            yield entry
+
+
+def named(files: list[str], source: str) -> list[str]:
+    """The files that a source of COPY means: itself, what lies below it, or what its wildcards fit."""
+    pattern = _pattern(source)
+    return [name for name in files if pattern.fullmatch(name) or name.startswith(f"{source}/")]
 
 
 def _pattern(line: str) -> re.Pattern[str]:

@@ -17,6 +17,7 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
 
 import datasets_archive
+import datasets_disk
 import datasets_fetch
 import datasets_list
 import download_datasets
@@ -211,7 +212,7 @@ def test_what_nobody_vouches_for_is_held_to_what_it_was_at_first(server, tmp_pat
 
 def test_a_full_disk_is_told_before_a_byte_is_written(server, tmp_path, monkeypatch):
     server.files["/set"] = WHOLE
-    monkeypatch.setattr(datasets_fetch.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**5))
+    monkeypatch.setattr(datasets_disk.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**5))
     with pytest.raises(EnvironmentFault, match=r"needs .* are free"):
         fetch(server, tmp_path, "/set")
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
