@@ -14,7 +14,7 @@ from backend.dataset.reference import read_mesh
 from backend.dataset.views import Cameras, Similarity
 from backend.engines.select import select_engine
 from backend.light.environment import PrefilteredLight
-from backend.material.channels import MaterialMaps, MaterialSample
+from backend.material.channels import MaterialSample
 from backend.material.textures import MaterialTextures
 from backend.optimise.refine import sample_textures
 from backend.render.renderer import Pixels, Renderer, Surface
@@ -56,12 +56,13 @@ def load_asset(result: Result, device: torch.device, engine: str) -> LoadedAsset
     low, high = asset.vertices.amin(0), asset.vertices.amax(0)
     similarity = similarity_of(low, high)
     maps = same_size(asset.maps, max(asset.maps.base_color.shape[:2]))
+    layers = 1 if maps.opacity is None else request_of(result).refine.layers
     return LoadedAsset(
         low=tuple(low.tolist()),
         high=tuple(high.tolist()),
         similarity=similarity,
-        surface=asset_surface(asset, similarity.to_normalised(asset.vertices).to(device)),
-        textures=MaterialTextures(MaterialMaps(*(values.to(device) for values in vars(maps).values()))),
+        surface=asset_surface(asset, similarity.to_normalised(asset.vertices).to(device), layers),
+        textures=MaterialTextures(maps.each(lambda values: values.to(device))),
         renderer=Renderer(select_engine(known_engine(engine), device)),
     )
 

@@ -19,6 +19,7 @@ from backend.dataset.mesh_file import (
     Corners,
     SurfaceMaps,
     TexturedMesh,
+    alpha_map,
     assemble,
     color_map,
     constant,
@@ -45,7 +46,17 @@ def read_gltf(path: Path) -> TexturedMesh:
             hint="check the file's name and permissions",
             code="mesh-unreadable",
         ) from None
-    except (ValueError, KeyError, IndexError, TypeError, struct.error, binascii.Error) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,  # an object where a list was expected, or the other way round
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+        struct.error,
+        binascii.Error,
+    ) as error:
         raise RequestError(
             f"{path}: not a valid glTF 2.0 file ({type(error).__name__}: {error})",
             hint="export it again",
@@ -164,7 +175,9 @@ class _File:
         start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
         stride = view.get("byteStride", width * kind.itemsize)
         data = self.buffers[view["buffer"]]
-        if count < 1 or start + stride * (count - 1) + width * kind.itemsize > len(data):
+        if count < 1 or start < 0 or stride < width * kind.itemsize:
+            raise ValueError(f"accessor {index} has {count} entries, {stride} bytes apart from byte {start} on")
+        if start + stride * (count - 1) + width * kind.itemsize > len(data):
             raise ValueError("the buffer ends early")
         values = np.ndarray((count, width), kind, data, start, (stride, kind.itemsize)).astype(np.float64)
         if accessor.get("normalized"):
@@ -192,7 +205,8 @@ class _File:
     def _maps(self, material: dict[str, Any]) -> SurfaceMaps:
         """Factors times textures, as glTF defines them."""
         surface = material.get("pbrMetallicRoughness", {})
-        base_color: Tensor = constant(*surface.get("baseColorFactor", (1.0, 1.0, 1.0, 1.0))[:3])
+        factor = surface.get("baseColorFactor", (1.0, 1.0, 1.0, 1.0))
+        base_color: Tensor = constant(*factor[:3])
         roughness: Tensor = constant(surface.get("roughnessFactor", 1.0))
         metallic: Tensor = constant(surface.get("metallicFactor", 1.0))
         if "baseColorTexture" in surface:
@@ -204,7 +218,16 @@ class _File:
         if "normalTexture" in material:
             texture = material["normalTexture"]
             normal = normal_map(self._picture(texture), float(texture.get("scale", 1.0)))
-        return SurfaceMaps(base_color, roughness, metallic, normal)
+        return SurfaceMaps(base_color, roughness, metallic, normal, self._opacity(material, factor[3]))
+
+    def _opacity(self, material: dict[str, Any], factor: float) -> Tensor | None:
+        """What the alpha means by the material's mode: nothing, there or not there from its cutoff on, or as much as it says."""
+        mode = material.get("alphaMode", "OPAQUE")
+        if mode == "OPAQUE":
+            return None
+        texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
+        opacity = constant(factor) if texture is None else factor * alpha_map(self._picture(texture))
+        return (opacity >= material.get("alphaCutoff", 0.5)).float() if mode == "MASK" else opacity
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

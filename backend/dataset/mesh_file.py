@@ -25,12 +25,14 @@ class SurfaceMaps:
         roughness: [H, W, 1] perceptual roughness, in [0, 1].
         metallic: [H, W, 1] in [0, 1].
         normal: [H, W, 3] unit vectors in the MikkTSpace frame, +Y up in the picture, or None.
+        opacity: [H, W, 1] in [0, 1], or None for an opaque material.
     """
 
     base_color: Tensor
     roughness: Tensor
     metallic: Tensor
     normal: Tensor | None = None
+    opacity: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,12 @@ def value_map(picture: Picture) -> Tensor:
     return values.expand(-1, -1, 3).contiguous()
 
 
+def alpha_map(picture: Picture) -> Tensor:
+    """[H, W, 1] a texture's alpha; 1 where it has none."""
+    values = torch.from_numpy(picture.scaled())
+    return values[..., -1:].contiguous() if picture.has_alpha else torch.ones_like(values[..., :1])
+
+
 def normal_map(picture: Picture, strength: float = 1.0) -> Tensor:
     """[H, W, 3] unit vectors of a tangent-space normal map; `strength` scales x and y, as in glTF."""
     vectors = value_map(picture) * 2.0 - 1.0
@@ -162,11 +170,13 @@ def _one_sheet(
     chosen = [materials[index] for index in used]
     flat = constant(0.0, 0.0, 1.0)
     normals = [flat if maps.normal is None else maps.normal for maps in chosen]
+    opacities = [constant(1.0) if maps.opacity is None else maps.opacity for maps in chosen]
     return (uvs + corner) / across, SurfaceMaps(
         base_color=_tiled([maps.base_color for maps in chosen], across),
         roughness=_tiled([maps.roughness for maps in chosen], across),
         metallic=_tiled([maps.metallic for maps in chosen], across),
         normal=None if all(maps.normal is None for maps in chosen) else _tiled(normals, across),
+        opacity=None if all(maps.opacity is None for maps in chosen) else _tiled(opacities, across),
     )
 
 

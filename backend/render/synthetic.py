@@ -23,6 +23,9 @@ from backend.render.supersample import render_averaged
 _FIELD_OF_VIEW = math.radians(40.0)
 _MARGIN = 1.05  # the cameras stand so much farther away than where the ball around the object just fills the picture
 _TEST_SHARE = 0.2  # views held out, of those that are fitted
+_LAYERS = (
+    8  # surfaces behind one another that a pixel shows of an asset that can be seen through: as many as Cycles follows
+)
 _GOLDEN_ANGLE = math.pi * (3.0 - math.sqrt(5.0))
 
 
@@ -50,17 +53,19 @@ def reference_dataset(
     low, high = asset.vertices.amin(0), asset.vertices.amax(0)
     similarity = similarity_of(low, high)
     vertices = similarity.to_normalised(asset.vertices).to(device)
-    surface = asset_surface(asset, vertices)
     maps = same_size(asset.maps, max(asset.maps.base_color.shape[:2]))
-    stacked = torch.cat([maps.base_color, maps.roughness, maps.metallic, maps.normal], -1).to(device)
+    surface = asset_surface(asset, vertices, 1 if maps.opacity is None else _LAYERS)
+    opacity = () if maps.opacity is None else (maps.opacity,)
+    stacked = torch.cat([maps.base_color, maps.roughness, maps.metallic, maps.normal, *opacity], -1).to(device)
 
     def material(pixels: Pixels) -> MaterialSample:
         assert pixels.uv is not None
         assert pixels.footprint is not None
         level = (pixels.footprint + math.log2(stacked.shape[0])).clamp(min=0.0)
         values = renderer.engine.texture_2d(stacked, pixels.uv, level, wrap=True)
-        normal = torch.nn.functional.normalize(values[:, 5:], dim=-1)
-        return MaterialSample(values[:, :3], values[:, 3:4], values[:, 4:5], normal)
+        normal = torch.nn.functional.normalize(values[:, 5:8], dim=-1)
+        seen_through = values[:, 8:] if opacity else None
+        return MaterialSample(values[:, :3], values[:, 3:4], values[:, 4:5], normal, seen_through)
 
     held_out = held_out_of(count)
     distance = _MARGIN * float(vertices.norm(dim=-1).max()) / math.sin(0.5 * _FIELD_OF_VIEW)
@@ -77,8 +82,8 @@ def reference_dataset(
     return Dataset(views.select(train), views.select(test), similarity)
 
 
-def asset_surface(asset: TexturedMesh, vertices: Tensor) -> Surface:
-    """A textured mesh as the renderer draws it, its positions replaced by `vertices` [V, 3], on their device."""
+def asset_surface(asset: TexturedMesh, vertices: Tensor, layers: int = 1) -> Surface:
+    """A textured mesh as the renderer draws it, so many layers deep, its positions replaced by `vertices` [V, 3], on their device."""
     device = vertices.device
     mesh = Mesh(vertices, asset.faces.to(device), asset.uvs.to(device), asset.uv_faces.to(device))
     smooth = vertex_normals(mesh.vertices, mesh.faces)
@@ -94,6 +99,7 @@ def asset_surface(asset: TexturedMesh, vertices: Tensor) -> Surface:
         tangents=frames,
         tangent_faces=frame_faces,
         normal_faces=asset.normal_faces.to(device) if split and asset.normal_faces is not None else None,
+        layers=layers,
     )
 
 
@@ -106,6 +112,7 @@ def same_size(maps: SurfaceMaps, size: int) -> MaterialMaps:
         resize_area(maps.roughness, (size, size)).clamp(LEAST_ROUGHNESS, 1.0),
         resize_area(maps.metallic, (size, size)),
         torch.nn.functional.normalize(normal, dim=-1),
+        None if maps.opacity is None else resize_area(maps.opacity, (size, size)),
     )
 
 
