@@ -31,6 +31,7 @@ VERBS = {
     "check": Verb(
         "check", "check", options.check, "which photographs would hurt a reconstruction, and where some are missing"
     ),
+    "poses": Verb("poses", "poses", options.poses, "bare photographs in, their cameras out"),
     "convert-config": Verb(
         "convert_config",
         "convert_config",

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = [
     {"dataset", "engines"},
-    {"preflight"},
+    {"preflight", "capture"},
     {"geometry", "material", "light"},
     {"render"},
     {"loss"},

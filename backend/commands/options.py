@@ -44,6 +44,49 @@ def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolution", type=int, default=512, help="long side in pixels (default: 512)")
 
 
+def poses(parser: argparse.ArgumentParser) -> None:
+    """Options of `poses`."""
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="photographs, in the folder itself or in images/; masks/ beside them"
+    )
+    parser.add_argument("-o", "--output", metavar="OUT", help="new or empty folder (default: FOLDER-posed)")
+    parser.add_argument(
+        "--quality",
+        choices=("draft", "standard", "high"),
+        default="standard",
+        help="how closely the photographs are looked at (default: standard)",
+    )
+    parser.add_argument(
+        "--matching",
+        choices=("auto", "exhaustive", "sequential"),
+        default="auto",
+        help="which photographs are compared: every pair, or neighbours by name, as of a video (default: by their number)",
+    )
+    parser.add_argument(
+        "--camera",
+        choices=("shared", "each"),
+        default="shared",
+        help="one lens for the photographs of a size and an EXIF focal length, or one for each photograph (default: shared)",
+    )
+    parser.add_argument(
+        "--lens",
+        choices=("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE"),
+        default="SIMPLE_RADIAL",
+        help="camera model, by COLMAP's names (default: SIMPLE_RADIAL)",
+    )
+    parser.add_argument(
+        "--focal-35",
+        type=float,
+        metavar="MM",
+        help="focal length as of 35 mm film (default: what EXIF says, else it is found)",
+    )
+    parser.add_argument("--ignore-masks", action="store_true", help="look at whole photographs though there are masks")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu or cuda, for which pycolmap needs a build (default: auto)"
+    )
+    parser.add_argument("--threads", type=int, help="of the processor (default: all)")
+
+
 def run(parser: argparse.ArgumentParser) -> None:
     """Options of `run`."""
     parser.add_argument("request", help="request.json of a job folder, or the folder; its relative paths start there")
