@@ -7,7 +7,8 @@ from torch import Tensor
 
 from backend.loss.metrics import encode_srgb
 from backend.render.relief import perturb_normal
-from backend.render.renderer import Frame, spread
+from backend.render.renderer import Frame
+from backend.render.rows import spread
 
 
 def maps_strip(frame: Frame) -> Tensor:

@@ -12,6 +12,7 @@ from backend.engines.interface import Engine
 from backend.light.latlong import cube_to_latlong, latlong_to_cube
 from backend.light.prefilter import Filtered, Prefilter, build_prefilter
 
+_PANORAMA = ((0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # rows: forwards, left and up in a camera's axes
 _LEAST_RADIANCE = 1e-4  # what a black texel of a given picture becomes, so that its logarithm exists
 
 
@@ -23,11 +24,13 @@ class PrefilteredLight:
         diffuse: [6, n, n, 3] cosine-weighted mean radiance (irradiance divided by pi: constant light of 1 gives 1).
         levels: cubes [6, n_k, n_k, 3] of radiance blurred by growing lobes, the first unblurred.
         roughness: [L] roughness of each level, growing, the last 1.
+        camera_axes: as `EnvironmentLight` has it.
     """
 
     diffuse: Tensor
     levels: tuple[Tensor, ...]
     roughness: Tensor
+    camera_axes: Tensor | None = None
 
     def irradiance(self, engine: Engine, normals: Tensor) -> Tensor:
         """normals [N, 3] -> [N, 3] irradiance divided by pi. Gradients reach the light and the normals."""
@@ -53,9 +56,13 @@ class EnvironmentLight(nn.Module):
 
     The parameter is the logarithm of the radiance: it stays positive without a projection, spans the five decades between a shadow
     and the sun, and a step of Adam is a relative change wherever it happens.
+
+    Attributes:
+        camera_axes: [3, 3] a direction in a camera's own axes to the cube's, where the light turns with the camera; None where it stands.
     """
 
     _roughness: Tensor  # of the prefiltered levels
+    camera_axes: Tensor | None
 
     def __init__(self, resolution: int, radiance: float = 0.5, device: torch.device | str = "cpu") -> None:
         """A grey light of constant `radiance`. `resolution`: texels along a face's edge, a power of two, 8 or more."""
@@ -63,6 +70,7 @@ class EnvironmentLight(nn.Module):
         self.log_texels = nn.Parameter(torch.full((6, resolution, resolution, 3), radiance, device=device).log())
         self._prefilter = build_prefilter(resolution, device)
         self.register_buffer("_roughness", torch.tensor(self._prefilter.roughness, device=device), persistent=False)
+        self.register_buffer("camera_axes", None, persistent=False)
 
     @staticmethod
     def from_latlong(image: Tensor, resolution: int, rotation: float = 0.0) -> EnvironmentLight:
@@ -75,6 +83,17 @@ class EnvironmentLight(nn.Module):
             light.log_texels.copy_(latlong_to_cube(image, resolution, rotation).clamp_min(_LEAST_RADIANCE).log())
         return light
 
+    def turning_with_cameras(self, axes: Tensor | None = None) -> EnvironmentLight:
+        """The same light, from now on fixed to whichever camera looks: an object turned on a table before a camera and lamps that stand.
+
+        Args:
+            axes: `camera_axes`; None for the panorama a viewer at the object sees who looks the way the camera looks: what lies behind the
+                object is the picture's centre (+X), the camera's left is a quarter from its left edge (+Y), up is up (+Z).
+        """
+        axes = torch.tensor(_PANORAMA) if axes is None else axes
+        self.camera_axes = axes.to(self.log_texels)
+        return self
+
     def texels(self) -> Tensor:
         """[6, n, n, 3] linear radiance, positive."""
         return self.log_texels.exp()
@@ -83,7 +102,7 @@ class EnvironmentLight(nn.Module):
         """What shading reads. No gradient: see `gradient_from`."""
         with torch.no_grad():
             filtered = self._on_device().apply(self.texels())
-        return PrefilteredLight(filtered.diffuse, filtered.specular, self._roughness)
+        return PrefilteredLight(filtered.diffuse, filtered.specular, self._roughness, self.camera_axes)
 
     def gradient_from(self, diffuse: Tensor, levels: Sequence[Tensor]) -> Tensor:
         """The gradient of `log_texels` from those of a `PrefilteredLight`'s diffuse cube and levels."""
@@ -99,6 +118,13 @@ class EnvironmentLight(nn.Module):
         """directions [N, 3] -> [N, 3] radiance seen there, unblurred."""
         return engine.texture_cube((self.texels(),), directions, torch.zeros_like(directions[:, 0]))
 
-    def to_latlong(self, height: int) -> Tensor:
-        """[height, 2 * height, 3] equirectangular picture in Blender's orientation; no gradients."""
-        return cube_to_latlong(self.texels(), height)
+    def to_latlong(self, height: int, camera_to_world: Tensor | None = None) -> Tensor:
+        """[height, 2 * height, 3] equirectangular picture in Blender's orientation; no gradients.
+
+        Of a light that turns with the camera: as it stands in the world while the camera [4, 4] looks, which must be given.
+        """
+        turns = None
+        if self.camera_axes is not None:
+            assert camera_to_world is not None
+            turns = self.camera_axes @ camera_to_world[:3, :3].T.to(self.camera_axes)
+        return cube_to_latlong(self.texels(), height, turns)

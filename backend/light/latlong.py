@@ -92,13 +92,17 @@ def latlong_to_cube(image: Tensor, size: int, rotation: float = 0.0) -> Tensor:
 
 
 @torch.no_grad()
-def cube_to_latlong(cube: Tensor, height: int) -> Tensor:
-    """cube [6, n, n, C] -> image [height, 2 * height, C]: each pixel is the mean radiance over its part of the sphere."""
+def cube_to_latlong(cube: Tensor, height: int, turn: Tensor | None = None) -> Tensor:
+    """cube [6, n, n, C] -> image [height, 2 * height, C]: each pixel is the mean radiance over its part of the sphere.
+
+    The picture shows in direction d what the cube has in `turn` d ([3, 3] rotation, None for none).
+    """
     subsamples = min(_MAX_SUBSAMPLES, max(2, math.ceil(1.5 * 4 * cube.shape[1] / (2 * height))))
     directions = direction_of_pixel(height, cube.device, subsamples).to(cube.dtype)
     rows = max(1, _SAMPLES_AT_ONCE // (directions.shape[1] * subsamples))
     blocks = []
     for direction in directions.split(rows * subsamples):
-        radiance = sample_cube(cube, direction.reshape(-1, 3))
+        flat = direction.reshape(-1, 3)
+        radiance = sample_cube(cube, flat if turn is None else flat @ turn.T)
         blocks.append(radiance.reshape(-1, subsamples, 2 * height, subsamples, cube.shape[-1]).mean((1, 3)))
     return torch.cat(blocks)

@@ -46,7 +46,7 @@ class DelayedLight:
         if not locked:
             for leaf in leaves:
                 leaf.grad = torch.zeros_like(leaf)
-        self.shown = PrefilteredLight(leaves[0], tuple(leaves[1:]), first.roughness)
+        self.shown = PrefilteredLight(leaves[0], tuple(leaves[1:]), first.roughness, first.camera_axes)
         self._factor = torch.ones((), device=device)
         self._optimiser = Adam([Group((light.log_texels,), rate * every)], eps=1e-15)
         self._move = Recorded(self._moved, device)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from backend.light.environment import PrefilteredLight
 from backend.material.channels import MaterialSample
 from backend.render.camera import clip_positions
 from backend.render.layers import composite, peel, stacked
+from backend.render.rows import gather, per_pixel, spread
 from backend.render.shade import Shaded, shade
 
 
@@ -140,7 +140,12 @@ class Renderer:
         sample = material(pixels)
         relief = sample.normal is not None and pixels.tangent is not None
         normal = pixels.normal if relief else torch.nn.functional.normalize(pixels.normal, dim=-1)
-        shaded = shade(sample, normal, pixels.view, light, self.engine, pixels.tangent if relief else None)
+        view, tangent = pixels.view, pixels.tangent if relief else None
+        if light.camera_axes is not None:
+            turn = per_pixel(light_turns(light.camera_axes, cameras), pixels.index, raster.triangle.shape)
+            normal, view = turned(turn, normal), turned(turn, view)
+            tangent = None if tangent is None else torch.cat([turned(turn, tangent[:, :3]), tangent[:, 3:]], -1)
+        shaded = shade(sample, normal, view, light, self.engine, tangent)
         flat = torch.cat([shaded.color, torch.ones_like(shaded.color[:, :1])], -1)
         if surface.layers > 1 and sample.opacity is not None:
             flat = flat * sample.opacity
@@ -171,11 +176,8 @@ def covered_pixels(
     else:
         position = engine.interpolate(surface.vertices, surface.faces, barycentric, triangle)
         normal = engine.interpolate(surface.normals, surface.normal_faces, barycentric, triangle)
-    image = place // (raster.triangle.shape[1] * raster.triangle.shape[2])
-    eyes = cameras.camera_to_world[:, :3, 3]
-    if raster.triangle.shape[0] > len(cameras):
-        eyes = eyes.repeat(raster.triangle.shape[0] // len(cameras), 1)
-    eye = per_pixel(eyes, image, index, total)
+    image = place // raster.triangle[0].numel() % len(cameras)
+    eye = per_pixel(cameras.camera_to_world[:, :3, 3], index, raster.triangle.shape)
     view = torch.nn.functional.normalize(eye - position, dim=-1)
     uv = tangent = footprint = None
     if surface.uvs is not None and surface.uv_faces is not None:
@@ -193,7 +195,7 @@ def covered_pixels(
         index=index,
         covered=covered,
         real=None if capacity is None else (index < total)[:, None],
-        image=image if eyes.shape[0] == len(cameras) else image % len(cameras),
+        image=image,
         position=position,
         normal=normal,
         view=view,
@@ -210,61 +212,17 @@ def _facing(surface: Surface, triangle: Tensor, view: Tensor) -> Tensor:
     return torch.where((outwards * view.detach()).sum(-1, keepdim=True) < 0.0, -1.0, 1.0)
 
 
-def per_pixel(values: Tensor, image: Tensor, index: Tensor, total: int) -> Tensor:
-    """What B images have [B, C] for the pixels of each -> [M, C]; `image`, `index` as in `Pixels`, `total` pixels in all.
+def light_turns(camera_axes: Tensor, cameras: Cameras) -> Tensor:
+    """[B, 9] rotations, row by row, from the world to the axes of a light that turns with the camera.
 
-    Where gradients reach the values they are summed over whole images, in the same order each time, and blank rows are zeros.
+    The shading model knows directions alone: turning these turns the light about the object.
     """
-    if not values.requires_grad:
-        return values[image]
-    count = values.shape[0]
-    return gather(values[:, None].expand(count, total // count, -1).reshape(total, -1), index)
+    return (camera_axes @ cameras.camera_to_world[:, :3, :3].transpose(1, 2)).flatten(1)
 
 
-def gather(image: Tensor, index: Tensor) -> Tensor:
-    """Rows of image [P, C] at index [M], each at most once, zeros where the index is P -> [M, C]. Gradients reach the image."""
-    return _Gather.apply(image, index)
-
-
-def spread(rows: Tensor, index: Tensor, count: int) -> Tensor:
-    """The inverse of `gather`: rows [M, C] at their places in [count, C], zeros elsewhere. Gradients reach the rows."""
-    return _Spread.apply(rows, index, count)
-
-
-# Torch's own gradient of a row look-up adds, row by row, since an index may come twice; none does here but that of the blank rows.
-
-
-def _rows_at(image: Tensor, index: Tensor) -> Tensor:
-    return torch.where((index < image.shape[0])[:, None], image[index.clamp(max=image.shape[0] - 1)], 0.0)
-
-
-def _at_rows(rows: Tensor, index: Tensor, count: int) -> Tensor:
-    image = rows.new_zeros(count + 1, rows.shape[1])  # the last row takes what the blank rows hold
-    image[index] = rows
-    return image[:count]
-
-
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, image: Tensor, index: Tensor) -> Tensor:
-        ctx.count = image.shape[0]
-        ctx.save_for_backward(index)
-        return _rows_at(image, index)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return _at_rows(gradients[0], ctx.saved_tensors[0], ctx.count), None
-
-
-class _Spread(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, index: Tensor, count: int) -> Tensor:
-        ctx.save_for_backward(index)
-        return _at_rows(rows, index, count)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return _rows_at(gradients[0], ctx.saved_tensors[0]), None, None
+def turned(turn: Tensor, vectors: Tensor) -> Tensor:
+    """Rotations [M, 9] applied to vectors [M, 3]."""
+    return (turn.unflatten(1, (3, 3)) * vectors[:, None]).sum(-1)
 
 
 def texture_footprint(corners: Tensor, derivatives: Tensor) -> Tensor:

@@ -63,14 +63,14 @@ def shade(
             occlusion=occlusion,
         ),
         ShadingLight(light.diffuse, light.levels, light.roughness),
-        _tables(normal.device),
+        tables(normal.device),
     )
     return Shaded(diffuse + specular, diffuse, specular)
 
 
 @lru_cache(maxsize=8)
-def _tables(device: torch.device) -> ShadingTables:
-    """What an engine looks up, on a device."""
+def tables(device: torch.device) -> ShadingTables:
+    """What an engine looks up, on a device; made by the first call."""
     return ShadingTables(
         reflectance=bsdf_table(device).values,
         tilt=tilt_table(device),

@@ -9,7 +9,8 @@ from backend.dataset.views import Cameras
 from backend.engines.adjacency import edge_adjacency
 from backend.light.environment import EnvironmentLight
 from backend.render.camera import clip_positions
-from backend.render.renderer import Surface, covered_pixels, gather, spread
+from backend.render.renderer import Surface, covered_pixels
+from backend.render.rows import gather, spread
 
 SIZE = 48
 
