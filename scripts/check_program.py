@@ -183,6 +183,7 @@ def run(program: Path, backend: Path, eevee: bool) -> list[Row]:
         variables = environments.clean_environment() | {
             "BLENDER_USER_RESOURCES": str(folder / "resources"),
             _BACKEND: str(backend),
+            "PWD": str(folder),  # where Blender 4 looks for a relative path, whatever its working directory
         }
         ground = Ground(program, folder, variables)
         check(ground, archive)
