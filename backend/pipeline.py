@@ -265,6 +265,13 @@ def _export(run_: Run, fit: RefineFit) -> Result:
                 f"{100 * unseen:.0f} % of the surface is seen by no view and was filled from its surroundings; add views from there",
             )
         )
+    if run_.request.light.space == "camera":
+        run_.warn(
+            (
+                f"the light turned with the camera; environment.exr and .hdr show it as it stood for view {run_.train.names[0]}, and only from "
+                "there does the asset look in it as photographed",
+            )
+        )
     run_.watch.timings["export"] = time.monotonic() - began
     figures = {"triangles": float(mesh.faces.shape[0]), "unseen_share": unseen}
     figures |= {"planned_memory_gb": run_.plan.needed / 1e9, **run_.watch.memory(run_.device)}
@@ -296,9 +303,10 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         warnings=tuple(run_.watch.warnings),
         alpha=alpha,
     )
-    asset = Asset.of(mesh, surface.normals.detach(), maps, light, 4 * run_.request.light.resolution, alpha)
     whole = run_.scene.dataset.train
     whole = replace(whole, cameras=run_.corrections.corrected(whole.cameras))
+    first, height = whole.cameras.camera_to_world[0], 4 * run_.request.light.resolution
+    asset = Asset.of(mesh, surface.normals.detach(), maps, light, height, alpha, first)
     with run_.job.staging_result() as folder:
         views = {"train": whole, "test": held_out}
         written = write_result(folder, asset, similarity, views, report, result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -68,6 +68,11 @@ class Run:
             if message not in self.watch.warnings:
                 self.watch.warnings.append(message)
                 self.emit(Warned(message=message))
+
+    def leave_photographs(self) -> None:
+        """Give back the memory of the photographs, once nothing is fitted any more."""
+        images = self.train.images
+        self.train = self.watch.views = replace(self.train, images=images.new_empty((0, *images.shape[1:])))
 
 
 def optimise(run_: Run, stage: str, begin: Callable[[], F], on_step: OnStep, later_steps: int) -> F:
