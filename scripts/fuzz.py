@@ -1,9 +1,10 @@
 """Feeds damaged files to every parser of binary files until one fails in another way than by a refusal in words.
 
-    python scripts/fuzz.py [--seconds 60] [--parser NAME] [--seed 0]
+    python scripts/fuzz.py [--seconds 60] [--jobs 5] [--parser NAME] [--seed 0]
 
-With atheris installed (pip install atheris) the search is guided by coverage; without it bytes of sound files are changed at random. Ends
-with status 1 at the first failure and leaves the file that caused it beside, named crash-PARSER.
+With atheris installed (it is one of the tests' packages on Linux) the search is guided by coverage; without it bytes of sound files are
+changed at random. Ends with status 1 when a parser failed and leaves the file that caused it beside, named crash-PARSER. So many parsers as
+--jobs says are tried at once, at a low priority, so that other work on the machine goes first.
 """
 
 from __future__ import annotations
@@ -11,49 +12,58 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import io
+import os
 import random
+import re
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import fuzz_samples as samples
 
 from backend.contract import RequestError
-from backend.dataset.array_file import read_npy, read_npz
-from backend.dataset.colmap_binary import read_cameras_binary, read_images_binary, read_points_binary
 
-Parser = Callable[[Path], object]
-
-
-def _npy(values: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values)
-    return buffer.getvalue()
+SLOW = 60  # seconds one small file may take, on a machine that has other work
+LOW = 10  # added to the priority's number: other work goes first, and this still goes on
 
 
-def _npz() -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, world_mat_0=np.eye(4), scale_mat_0=np.eye(4))
-    return buffer.getvalue()
+@dataclass(frozen=True)
+class Target:
+    """A parser: module and function under backend.dataset, a sound file for it and the ending of its name."""
+
+    module: str
+    function: str
+    sound: Callable[[], bytes]
+    suffix: str = ""
+
+    def parser(self) -> Callable[[Path], Any]:
+        """The function; imported here, so that a process imports only what it tries."""
+        found: Callable[[Path], Any] = getattr(importlib.import_module(f"backend.dataset.{self.module}"), self.function)
+        return found
 
 
-# name -> the parser and a sound file for it
-PARSERS: dict[str, tuple[Parser, bytes]] = {
-    "colmap-cameras": (read_cameras_binary, struct.pack("<QiiQQ4d", 1, 1, 1, 64, 48, 50.0, 50.0, 32.0, 24.0)),
-    "colmap-images": (
-        read_images_binary,
-        struct.pack("<QI7dI", 1, 1, 1, 0, 0, 0, 0, 0, 1, 1) + b"a b.jpg\0" + struct.pack("<Qddq", 1, 1.5, 2.5, -1),
-    ),
-    "colmap-points": (read_points_binary, struct.pack("<QQ3d3BdQ2i", 1, 1, 0, 0, 0, 1, 2, 3, 0.5, 1, 1, 0)),
-    "npy": (read_npy, _npy(np.arange(34.0).reshape(2, 17))),
-    "npz": (read_npz, _npz()),
+PARSERS = {
+    "colmap-cameras": Target("colmap_binary", "read_cameras_binary", samples.colmap_cameras),
+    "colmap-images": Target("colmap_binary", "read_images_binary", samples.colmap_images),
+    "colmap-points": Target("colmap_binary", "read_points_binary", samples.colmap_points),
+    "npy": Target("array_file", "read_npy", samples.npy),
+    "npz": Target("array_file", "read_npz", samples.npz),
+    "png": Target("picture_file", "read_picture", samples.png, ".png"),
+    "jpeg": Target("picture_file", "read_picture", samples.jpeg, ".jpg"),
+    "hdr": Target("picture_file", "read_picture", samples.hdr, ".hdr"),
+    "exr": Target("picture_file", "read_picture", samples.exr, ".exr"),
+    "picture-head": Target("picture_file", "picture_size", samples.jpeg, ".jpg"),
+    "glb": Target("gltf_file", "read_gltf", samples.glb, ".glb"),
 }
 
 
@@ -78,7 +88,7 @@ def damaged(sound: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
-def attempt(parser: Parser, data: bytes, path: Path) -> None:
+def attempt(parser: Callable[[Path], Any], data: bytes, path: Path) -> None:
     """Parses the bytes; a refusal is what is wanted of them, anything else raised goes on to the caller."""
     path.write_bytes(data)
     try:
@@ -89,8 +99,10 @@ def attempt(parser: Parser, data: bytes, path: Path) -> None:
 
 def mutate(name: str, seconds: float, seed: int, folder: Path) -> int:
     """Random damage for so long; returns how many files were tried. Raises what the parser raised, with the file kept."""
-    parser, sound = PARSERS[name]
-    chance, tried, path = random.Random(seed), 0, folder / f"crash-{name}"
+    target = PARSERS[name]
+    parser, sound, path = target.parser(), target.sound(), folder / f"crash-{name}{target.suffix}"
+    chance, tried = random.Random(seed), 0
+    parser_accepts(parser, sound, path)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         attempt(parser, damaged(sound, chance), path)
@@ -99,22 +111,43 @@ def mutate(name: str, seconds: float, seed: int, folder: Path) -> int:
     return tried
 
 
-def _guided(name: str, seconds: int, seed: int) -> int:
-    """One parser under atheris, in a process of its own, as its engine ends the process it runs in."""
+def parser_accepts(parser: Callable[[Path], Any], sound: bytes, path: Path) -> None:
+    """The sound file is read: damage to one that is refused anyway would try nothing."""
+    path.write_bytes(sound)
+    assert parser(path) is not None
+
+
+def _guided(name: str, seconds: int, seed: int) -> bool:
+    """One parser under atheris, in a process of its own, as its engine ends the process it runs in. True where nothing failed."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "sound").write_bytes(PARSERS[name][1])
+        (Path(folder) / "sound").write_bytes(PARSERS[name].sound())
         command = [sys.executable, __file__, "--inside", name, folder]
-        limits = [f"-max_total_time={seconds}", f"-seed={seed + 1}", "-max_len=4096", f"-artifact_prefix=crash-{name}-"]
-        return subprocess.run([*command, *limits], check=False).returncode
+        limits = [f"-max_total_time={seconds}", f"-seed={seed + 1}", "-max_len=4096", f"-timeout={SLOW}"]
+        keep = f"-artifact_prefix={Path.cwd()}/crash-{name}-"
+        quiet = {**os.environ, "OPENCV_LOG_LEVEL": "SILENT", "OMP_NUM_THREADS": "1"}
+        ended = subprocess.run([*command, *limits, keep], check=False, capture_output=True, env=quiet)
+    said = ended.stderr.decode(errors="replace") + ended.stdout.decode(errors="replace")
+    tried = re.findall(r"Done (\d+) runs", said)
+    sound = ended.returncode == 0 and bool(tried)
+    print(f"{name}: {tried[-1] if tried else 'unknown'} files, {'none failed' if sound else 'FAILED'}", flush=True)
+    if not sound:
+        print(said[-6000:], flush=True)
+    return sound
+
+
+def _random(name: str, seconds: int, seed: int) -> bool:
+    print(f"{name}: {mutate(name, seconds, seed, Path.cwd())} files", flush=True)
+    return True
 
 
 def _inside(name: str, arguments: list[str]) -> None:
     import atheris
 
-    plain = PARSERS[name][0]
+    target = PARSERS[name]
     with atheris.instrument_imports(include=["backend.dataset"]):
-        parser = getattr(importlib.reload(sys.modules[plain.__module__]), plain.__name__)
-    path = Path(tempfile.mkdtemp()) / name
+        parser = target.parser()
+    path = Path(tempfile.mkdtemp()) / f"{name}{target.suffix}"
+    parser_accepts(parser, target.sound(), path)
     atheris.Setup([sys.argv[0], *arguments], lambda data: attempt(parser, data, path))
     atheris.Fuzz()
 
@@ -125,18 +158,23 @@ def main() -> int:
         _inside(sys.argv[2], sys.argv[3:])
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=int, default=60, help="for each parser")
+    options.add_argument("--jobs", type=int, default=1, help="parsers tried at once")
     options.add_argument("--parser", choices=sorted(PARSERS), help="this one alone")
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()
     guided = importlib.util.find_spec("atheris") is not None
-    for name in [given.parser] if given.parser else PARSERS:
-        print(f"{name}: {given.seconds} s, {'by coverage (atheris)' if guided else 'at random'}", flush=True)
-        if guided:
-            if _guided(name, given.seconds, given.seed):
-                return 1
-        else:
-            print(f"{name}: {mutate(name, given.seconds, given.seed, Path.cwd())} files")
-    return 0
+    if hasattr(os, "nice"):
+        os.nice(LOW)
+    names = [given.parser] if given.parser else list(PARSERS)
+    print(
+        f"{len(names)} parsers, {given.seconds} s each, {'by coverage (atheris)' if guided else 'at random'}",
+        flush=True,
+    )
+    if not guided:
+        return 0 if all(_random(name, given.seconds, given.seed) for name in names) else 1
+    with ThreadPoolExecutor(max(1, given.jobs)) as pool:
+        sound = list(pool.map(lambda name: _guided(name, given.seconds, given.seed), names))
+    return 0 if all(sound) else 1
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@
     python3 scripts/test.py tests/backend -k rays    what follows goes to pytest, run once with one Blender
 
 Needs Python 3.11 and nothing else, and 3.13 for Blender 5.2; makes its environments on the first call (see scripts/environments.py).
-Two groups run at once: what needs no Blender, and the tests in Blender, one version after the other. Each part's words are printed when
+Three groups run at once: what needs no Blender; the tests in Blender, one version after the other; and, at a low priority, damaged files
+for each parser of binary files (see scripts/fuzz.py; --quick leaves it out). Each part's words are printed when
 it has ended. The exit status is 0 only when everything passed.
 """
 
@@ -165,6 +166,11 @@ def tests(name: str, python: str, variables: Mapping[str, str], *arguments: str)
     return Part(name, (python, "-m", "pytest", "--durations=15", *arguments), variables, PYTEST_SECONDS)
 
 
+def fuzzing(python: str, variables: Mapping[str, str]) -> Part:
+    """A minute of damaged files for every parser of binary files, side by side and at a low priority."""
+    return Part("fuzzing", (python, "scripts/fuzz.py", "--seconds", "60", "--jobs", "4"), variables, 900.0)
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -210,6 +216,7 @@ def main() -> int:
                     for n, (v, own) in enumerate(in_blender.items())
                 ]
             ),
+            *([] if options.quick else [Lane([fuzzing(python, variables)])]),
         ]
     began = time.monotonic()
     seconds = run(lanes)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +17,21 @@ from PIL import Image
 from backend.contract import RequestError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".exr", ".hdr")
+_DAMAGE = (  # what the libraries raise at files that are damaged, or that say they are larger than any photograph
+    OSError,
+    ValueError,
+    RuntimeError,
+    SyntaxError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    cv2.error,
+    Image.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
             return width, height
         with Image.open(path) as file:
             return file.size
-    except (OSError, RuntimeError, ValueError, SyntaxError, KeyError, cv2.error):
+    except _DAMAGE:
         return None
 
 
@@ -97,8 +114,8 @@ def read_picture(path: Path) -> Picture:
         return decode_picture(data, str(path))
     try:
         return Picture(_read_exr(path), linear=True)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise _unreadable(path, str(error)) from None
+    except _DAMAGE as error:
+        raise _unreadable(path, str(error) or type(error).__name__) from None
 
 
 def decode_picture(data: bytes, name: str) -> Picture:
@@ -107,15 +124,15 @@ def decode_picture(data: bytes, name: str) -> Picture:
         if data.startswith(b"#?"):
             return Picture(_decode_cv2(data), linear=True)
         if data.startswith(b"\x89PNG"):
-            values = _decode_cv2(data) if _beyond_imageio(data) else _checked(imageio.imread(data, extension=".png"))
+            values = _decode_cv2(data) if _beyond_imageio(data) else _checked(_by_pillow(data, ".png"))
             return Picture(values, linear=False)
         if data.startswith(b"\xff\xd8"):
-            values = _checked(imageio.imread(data, extension=".jpg"))
+            values = _checked(_by_pillow(data, ".jpg"))
             if values.shape[2] == 4:
                 raise ValueError("its colours are CMYK; expected RGB or grey")
             return Picture(values, linear=False, orientation=_orientation(data))
         raise ValueError("its content is neither PNG, JPEG, EXR nor HDR" if data else "the file is empty")
-    except (OSError, ValueError, RuntimeError, SyntaxError, cv2.error) as error:
+    except _DAMAGE as error:
         raise _unreadable(name, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
 
 
@@ -139,6 +156,15 @@ def _checked(values: np.ndarray) -> np.ndarray:
     if values.dtype not in (np.uint8, np.uint16, np.float32):
         raise ValueError(f"its pixels are of type {values.dtype}; expected 8 or 16 bits")
     return np.ascontiguousarray(values)
+
+
+def _by_pillow(data: bytes, suffix: str) -> np.ndarray:
+    """Named, as imageio otherwise tries others at what Pillow refuses, and its OpenCV never comes back from some damaged files."""
+    try:
+        values: np.ndarray = imageio.imread(data, extension=suffix, plugin="pillow")
+    except OSError as error:
+        raise ValueError("the file is damaged" if "can not handle" in str(error) else str(error)) from None
+    return values
 
 
 def _beyond_imageio(png: bytes) -> bool:

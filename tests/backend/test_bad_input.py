@@ -17,7 +17,9 @@ if sys.platform == "win32":
 sys.path.append(str(Path(__file__).with_name("dataset")))
 
 import forked_cli
+from colmap_scene import colmap_scene
 from forked_cli import TINY
+from PIL import Image
 from posed_scene import write_png, write_scene
 
 
@@ -86,9 +88,85 @@ def no_source(folder):
     (folder / "transforms.json").unlink()
 
 
+def solved(folder, binary=True):
+    """The same kind of scene as COLMAP leaves it, in place of the transforms.json."""
+    (folder / "transforms.json").unlink()
+    for image in (folder / "images").iterdir():
+        image.unlink()
+    return colmap_scene(folder, binary=binary)
+
+
+def truncated_colmap(folder):
+    images = solved(folder) / "sparse/0/images.bin"
+    images.write_bytes(images.read_bytes()[:300])
+
+
+def truncated_colmap_cameras(folder):
+    cameras = solved(folder) / "sparse/0/cameras.bin"
+    cameras.write_bytes(cameras.read_bytes()[:30])
+
+
+def unknown_distortion_of_colmap(folder):
+    cameras = solved(folder, binary=False) / "sparse/0/cameras.txt"
+    cameras.write_text(cameras.read_text().replace("PINHOLE", "RAD_TAN_THIN_PRISM_2"))
+
+
+def unknown_distortion(folder):
+    edit_json(folder, lambda content: content.update(camera_model="PANORAMA"))
+
+
+def mask_of_another_size(folder):
+    write_scene(folder, masks="files")
+    write_png(folder / "masks/003.png", np.full((64, 64), 255, np.uint8))
+
+
+def as_jpeg(folder, mode="RGB", **options):
+    """Frame 3 as a JPEG; the others keep their alpha."""
+    (folder / "images/003.png").unlink()
+    picture = Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).convert(mode)
+    picture.save(folder / "images/003.jpg", **options)
+    edit_json(folder, lambda content: content["frames"][3].update(file_path="images/003.jpg"))
+    return folder / "images/003.jpg"
+
+
+def cmyk_jpeg(folder):
+    as_jpeg(folder, "CMYK")
+
+
+def jpeg_of_twelve_bits(folder):
+    path = as_jpeg(folder)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\xff\xc0") + 4] = 12  # bits a sample, in the frame's head
+    path.write_bytes(data)
+
+
+def lossless_jpeg_of_sixteen_bits(folder):
+    path = as_jpeg(folder)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"\xff\xc0")
+    data[start + 1], data[start + 4] = 0xC3, 16
+    path.write_bytes(data)
+
+
+def jpeg_on_its_side(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    as_jpeg(folder, exif=exif)
+    edit_json(folder, lambda content: (content.pop("w"), content.pop("h")))
+
+
 @pytest.mark.parametrize(
     ("spoil", "code", "named"),
     [
+        (truncated_colmap, "source-unreadable", "images.bin"),
+        (truncated_colmap_cameras, "source-unreadable", "cameras.bin"),
+        (unknown_distortion_of_colmap, "camera-model", "RAD_TAN_THIN_PRISM_2"),
+        (unknown_distortion, "camera-model", "PANORAMA"),
+        (mask_of_another_size, "mask-size", "masks/003.png"),
+        (cmyk_jpeg, "image-unreadable", "CMYK"),
+        (jpeg_of_twelve_bits, "image-unreadable", "images/003.jpg"),
+        (lossless_jpeg_of_sixteen_bits, "image-unreadable", "images/003.jpg"),
+        (jpeg_on_its_side, "image-orientation", "images/003.jpg"),
         (missing_image, "image-missing", "images/003.png"),
         (unreadable_image, "image-unreadable", "images/003.png"),
         (mask_without_image, "mask-without-image", "masks/stray.png"),
@@ -103,7 +181,7 @@ def no_source(folder):
     ],
 )
 def test_faulty_views_are_refused_by_name(spoil, code, named, tmp_path):
-    source = tmp_path / "photos"
+    source = tmp_path / "Fotos für Übung"
     spoil(write_scene(source))
     before = contents(source)
     status, events = forked_cli.run(

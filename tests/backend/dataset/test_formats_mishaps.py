@@ -1,6 +1,5 @@
 """What photographs and camera files suffer on their way: refused or warned of in words, with the file named."""
 
-import importlib.util
 import json
 import shutil
 import sys
@@ -9,54 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from posed_scene import CENTRE, ellipsoid_mask, ring, write_png
+from colmap_scene import FOCAL, Solved, colmap_scene
+from posed_scene import ring, write_png
 from scipy.spatial.transform import Rotation
-from test_formats import write_colmap
 
 from backend.contract import RequestError, ViewSettings
 from backend.dataset.formats import FORMATS, read_capture
 from backend.dataset.load import load
 
 ROOT = Path(__file__).resolve().parents[3]
-SIZE, FOCAL = (64, 48), 90.0
 SETTINGS = ViewSettings(resolution=64, holdout=0)
-
-
-class Solved:
-    """A camera of `write_colmap`: name, R, t."""
-
-    def __init__(self, name, pose):
-        self.name = name
-        self.R = np.diag([1.0, -1.0, -1.0]) @ pose[:3, :3].T
-        self.t = -self.R @ pose[:3, 3]
-
-
-def colmap_scene(folder, count=8, masks="alpha", binary=True, names="IMG {:02d}.png"):
-    """An ellipsoid's photographs with a COLMAP model that knows them."""
-    poses = ring(count)
-    cameras = [Solved(names.format(index), pose) for index, pose in enumerate(poses)]
-    intrinsics = (FOCAL, FOCAL, SIZE[0] / 2, SIZE[1] / 2)
-    for index, (camera, pose) in enumerate(zip(cameras, poses)):
-        mask = (255 * ellipsoid_mask(pose, intrinsics, SIZE)).astype(np.uint8)
-        color = np.full((SIZE[1], SIZE[0], 3), 188, np.uint8)
-        color[-1, -1] = index
-        full = {"alpha": [mask], "full": [np.full_like(mask, 255)], "none": []}[masks]
-        write_png(folder / "images" / camera.name, np.dstack([color, *full]))
-    write_colmap(folder / "sparse/0", cameras, 1, "PINHOLE", intrinsics, binary)
-    # sizes of this scene, not of the charts; and the points on the object
-    cameras_file = folder / "sparse/0" / ("cameras.bin" if binary else "cameras.txt")
-    if binary:
-        data = bytearray(cameras_file.read_bytes())
-        data[16:32] = np.array(SIZE, "<u8").tobytes()
-        cameras_file.write_bytes(bytes(data))
-    else:
-        cameras_file.write_text(cameras_file.read_text().replace("96 72", "64 48"))
-    (folder / "sparse/0/points3D.bin").unlink(missing_ok=True)
-    points = CENTRE + np.random.default_rng(1).normal(size=(60, 3)) * 0.1
-    lines = [f"{index} {p[0]} {p[1]} {p[2]} 1 2 3 0.5" for index, p in enumerate(points)]
-    if not binary:
-        (folder / "sparse/0/points3D.txt").write_text("\n".join([*lines, "99 500 500 500 1 2 3 0.5"]) + "\n")
-    return folder
 
 
 def refused(folder, code, *words):
@@ -219,15 +180,3 @@ def test_a_thousand_views_take_seconds_and_little_memory(tmp_path):
     assert (len(dataset.train), len(dataset.test)) == (875, 125)
     assert took < 15 and grown < 200_000, (took, grown)  # kB on Linux
     assert any("same photograph" in warning and "(999 in all)" in warning for warning in dataset.warnings)
-
-
-def fuzz_script():
-    spec = importlib.util.spec_from_file_location("fuzz", ROOT / "scripts/fuzz.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("name", sorted(fuzz_script().PARSERS))
-def test_damaged_bytes_are_refused_and_nothing_else(tmp_path, name):
-    assert fuzz_script().mutate(name, 1.0, 7, tmp_path) > 50
