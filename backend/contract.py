@@ -65,9 +65,9 @@ CAMERA_FILES = (
     CameraFiles("LLFF, NeRD", "poses_bounds.npy", (("poses_bounds.npy", b""),)),
     CameraFiles("Middlebury", "*_par.txt", (("*_par.txt", b""),)),
 )
-Alpha = Literal[
-    "opaque", "clip", "blend"
-]  # what the base colour's alpha means: none, there from 0.5 on, as much as it says
+ALPHA_CUTOFF = 0.5  # opacity from which a clipped surface is there
+# what the base colour's alpha is: none, there or not there, as much as it says
+Alpha = Literal["opaque", "clip", "blend"]
 
 _Section = TypeVar("_Section")
 
@@ -293,6 +293,11 @@ class LightSettings(_Checked):
         1.0, "what the HDRI (and views.environment) is multiplied by, as Blender's Background node does", 0, 1e6
     )
     lock: bool = setting(False, "keep the known HDRI as it is")
+    space: Literal["world", "camera"] = setting(
+        "world",
+        "what the light stands fast in: the world, or the camera (an object on a turntable); an HDRI then shows at its centre"
+        " what lies behind the object",
+    )
     resolution: int = setting(64, "side of a face of the light's cube in texels", 16, 512, power_of_two=True)
     prefilter_every: int = setting(4, "steps between two computations of the prefiltered light", 1, 1000)
 

@@ -20,12 +20,13 @@ COLOR_SPACES = {
 }
 
 
-def load(path: Path, name: str, kind: str, packed: bool) -> bpy.types.Image:
+def load(path: Path, name: str, kind: str, packed: bool, alpha: bool = False) -> bpy.types.Image:
     """The file as a new image in the colour space of its kind, whatever tag the file carries. It is decoded when it is first shown.
 
     Args:
         path: of a picture that `pictures.check` found whole: Blender loads anything, and shows pink for what it cannot read.
         packed: keep the image in the .blend; otherwise the file is read where it lies, by a relative path where the artist prefers one.
+        alpha: it has one, which is a channel of its own: the colour counts where it is zero too.
     """
     image = bpy.data.images.load(str(path), check_existing=False)
     if packed:
@@ -34,6 +35,8 @@ def load(path: Path, name: str, kind: str, packed: bool) -> bpy.types.Image:
         with contextlib.suppress(ValueError):  # on another drive of Windows
             image.filepath = bpy.path.relpath(str(path))
     image.colorspace_settings.name = COLOR_SPACES[kind]
+    if alpha:
+        image.alpha_mode = "CHANNEL_PACKED"
     image.name = f"{name} {title(kind)}"
     marks.mark_part(image, kind)
     return image

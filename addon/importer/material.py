@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ...backend import contract
 from . import marks
 from .images import title
 
@@ -16,12 +17,13 @@ def node_tree(block: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree
     return block.node_tree
 
 
-def build(name: str, images: dict[str, bpy.types.Image]) -> bpy.types.Material:
+def build(name: str, images: dict[str, bpy.types.Image], alpha: contract.Alpha = "opaque") -> bpy.types.Material:
     """A new material.
 
     Args:
         images: by kind: base_color (sRGB), orm (green roughness, blue metallic) or roughness and metallic apart, normal
             (tangent space, +Y). Kinds that are absent leave the shader's default.
+        alpha: what the base colour's alpha means.
     """
     material = bpy.data.materials.new(name)
     marks.mark_part(material, "material")
@@ -56,4 +58,33 @@ def build(name: str, images: dict[str, bpy.types.Image]) -> bpy.types.Material:
         bump.location, bump.uv_map = (-300, -900), "UVMap"
         link(texture("normal", 3), bump.inputs["Color"])
         link(bump.outputs["Normal"], shader.inputs["Normal"])
+    see_through(material, alpha)
     return material
+
+
+def see_through(material: bpy.types.Material, alpha: contract.Alpha) -> None:
+    """Connect the base colour's alpha to every Principled shader that shows the picture and whose own alpha nobody has connected.
+
+    EEVEE dithers, for clipping and blending alike: surfaces behind one another then hide each other in their true order at each pixel,
+    which its blending, sorted by objects alone, would take from a mesh that overlaps itself. Cycles does so in any case.
+    """
+    if alpha == "opaque":
+        return
+    tree = material.node_tree
+    for shader in [node for node in tree.nodes if node.type == "BSDF_PRINCIPLED"]:
+        picture = next((link.from_node for link in shader.inputs["Base Color"].links), None)
+        shows = picture is not None and picture.type == "TEX_IMAGE" and picture.image is not None
+        if not shows or shader.inputs["Alpha"].is_linked or picture.image.get(marks.KIND) != "base_color":
+            continue
+        socket = picture.outputs["Alpha"]
+        if alpha == "clip":
+            there = tree.nodes.new("ShaderNodeMath")
+            there.operation, there.label = "GREATER_THAN", "Alpha Clip"
+            there.location = (-300, 200)
+            there.inputs[1].default_value = contract.ALPHA_CUTOFF
+            tree.links.new(socket, there.inputs[0])
+            socket = there.outputs["Value"]
+        tree.links.new(socket, shader.inputs["Alpha"])
+        material.surface_render_method = "DITHERED"
+        material.use_transparent_shadow = True
+        material.use_backface_culling = False

@@ -68,10 +68,10 @@ def adding(
         errand = yield from _sent(second, result, whole, [], warn)
         scene = _again(here)
         with all_or_nothing(scene):
-            loaded = yield from _loading(second, errand, whole, name, [], wish.packed)
+            loaded = yield from _loading(second, errand, whole, name, [], wish.packed, result.alpha)
             collection = bpy.data.collections.new(name)
             scene.collection.children.link(collection)
-            loaded.mesh.materials.append(material.build(name, loaded.textures))
+            loaded.mesh.materials.append(material.build(name, loaded.textures, result.alpha))
             asset = bpy.data.objects.new(name, loaded.mesh)
             collection.objects.link(asset)
             marks.mark_asset(asset, result.folder)
@@ -103,14 +103,15 @@ def replacing(
         errand = yield from _sent(second, result, whole, ratios, warn)
         scene, asset = _again(here), _asset(here, key)
         with all_or_nothing(scene):
-            loaded = yield from _loading(second, errand, whole, asset.name, ratios, wish.packed)
+            loaded = yield from _loading(second, errand, whole, asset.name, ratios, wish.packed, result.alpha)
             old = {slot.material for slot in asset.material_slots if slot.material is not None}
             ours = [each for each in old if each.get(marks.KIND) == "material"]
             if not old:
-                asset.data.materials.append(material.build(asset.name, loaded.textures))
+                asset.data.materials.append(material.build(asset.name, loaded.textures, result.alpha))
     # From here on nothing is read or computed that could fail, and nobody comes in between.
-    for tree in (each.node_tree for each in ours):
-        _exchange_pictures(tree, loaded.textures)
+    for each in ours:
+        _exchange_pictures(each.node_tree, loaded.textures)
+        material.see_through(each, result.alpha)
     mesh.take_over(asset, loaded.mesh)
     levels.place(scene, asset, loaded.levels)
     if whole.cameras:
@@ -192,6 +193,7 @@ def _loading(
     name: str,
     ratios: list[float],
     packed: bool,
+    alpha: contract.Alpha,
 ) -> Slices[Loaded]:
     """The data-blocks; what `errand` has not made is made here."""
     full, thinner = (yield from errands.fetched(second, errand)) if errand is not None else (None, {})
@@ -203,7 +205,7 @@ def _loading(
     textures = {}
     for kind, path in whole.pictures.items():
         yield Slice(f"Adding the texture {images.title(kind)}", 1.0)
-        textures[kind] = images.load(path, name, kind, packed)
+        textures[kind] = images.load(path, name, kind, packed, kind == "base_color" and alpha != "opaque")
     environment = textures.pop("environment", None)
     yield Slice("Adding the asset", 1.0)
     return Loaded(full, thinner, textures, environment)

@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from backend.contract import Alpha
+from backend.contract import ALPHA_CUTOFF, Alpha
 from backend.export.asset import Arrays, corners_of, to_y_up
-from backend.material.channels import CLIP
 
 FLOAT, UNSIGNED_INT = 5126, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 LINEAR, LINEAR_MIPMAP_LINEAR, CLAMP_TO_EDGE = 9729, 9987, 33071
 _TRANSPARENCY: dict[Alpha, dict[str, Any]] = {
     "opaque": {},
-    "clip": {"alphaMode": "MASK", "alphaCutoff": CLIP, "doubleSided": True},
+    "clip": {"alphaMode": "MASK", "alphaCutoff": ALPHA_CUTOFF, "doubleSided": True},
     "blend": {"alphaMode": "BLEND", "doubleSided": True},
 }
 

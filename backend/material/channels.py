@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from backend.contract import ALPHA_CUTOFF
+
 LEAST_ROUGHNESS = 0.08  # smoother lobes are narrower than any light map the fit can afford
 FIRST_OPACITY = 0.95  # before it is fitted: what lies behind must show a little, or nothing would be learned of it
-CLIP = 0.5  # where a surface is either there or not, it is there from this opacity on
 LEAST_NORMAL_Z = 0.05  # a normal map may lean, never face away from the viewer's side of the surface
 
 
@@ -69,7 +70,11 @@ class MaterialMaps:
 
     def clipped(self) -> MaterialMaps:
         """The same material with every texel either there or not."""
-        return self if self.opacity is None else replace(self, opacity=(self.opacity >= CLIP).to(self.opacity.dtype))
+        return (
+            self
+            if self.opacity is None
+            else replace(self, opacity=(self.opacity >= ALPHA_CUTOFF).to(self.opacity.dtype))
+        )
 
 
 def flat_normal(like: Tensor) -> Tensor:
