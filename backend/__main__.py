@@ -32,6 +32,7 @@ VERBS = {
         "check", "check", options.check, "which photographs would hurt a reconstruction, and where some are missing"
     ),
     "poses": Verb("poses", "poses", options.poses, "bare photographs in, their cameras out"),
+    "masks": Verb("masks", "masks", options.masks, "masks of photographs, by alpha, backdrop, box or network"),
     "convert-config": Verb(
         "convert_config",
         "convert_config",

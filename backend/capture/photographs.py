@@ -58,11 +58,15 @@ class Album:
     warnings: tuple[str, ...]
 
 
-def find_photographs(folder: Path) -> Album:
+def find_photographs(folder: Path, least: int = LEAST) -> Album:
     """The photographs of a folder: those in images/, or those in the folder itself.
 
     Files that are byte for byte the same as an earlier one (a video that stood still) are left out with a warning: they would be
     matched with each other first and tell nothing.
+
+    Args:
+        folder: of the artist.
+        least: fewer photographs are refused.
 
     Raises:
         RequestError: source-missing, no-photographs, too-few-photographs, image-unreadable.
@@ -87,10 +91,10 @@ def find_photographs(folder: Path) -> Album:
     unread = sorted(file.name for file in place.iterdir() if file.suffix.lower() in UNREAD)
     if unread:
         warnings.append(f"files of types that are not read, left out (save them as JPEG or PNG): {listed(unread)}")
-    if len(kept) < LEAST:
+    if len(kept) < least:
         but = f" that differ ({len(files)} files)" if repeated else ""
         raise RequestError(
-            f"{place}: it holds {len(kept)} photograph{'' if len(kept) == 1 else 's'}{but}; expected {LEAST} at the very least",
+            f"{place}: it holds {len(kept)} photograph{'' if len(kept) == 1 else 's'}{but}; expected {least} at the very least",
             hint="walk around the object and take 30 to 100 photographs, each of which shows much of what the one before shows",
             code="too-few-photographs",
         )

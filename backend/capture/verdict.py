@@ -65,7 +65,7 @@ def judge(names: Sequence[str], figures: Mapping[str, Any]) -> Verdict:
     others = [size for size in sorted(figures["models"], reverse=True)[1:] if size > 2]
     if others:
         findings.append(
-            f"the photographs fell into groups that do not connect ({figures['registered']} and {', '.join(map(str, others))}); the largest "
+            f"photographs fell into groups that do not connect ({figures['registered']} and {', '.join(map(str, others))}); the largest "
             "was kept. Take photographs that lead from one group to the other"
         )
     if figures["still"] > MOST_STILL:

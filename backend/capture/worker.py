@@ -177,7 +177,7 @@ def _links(database: Path) -> dict[str, Any]:
 
 
 def _places(keypoints: Any) -> np.ndarray:
-    return pycolmap.keypoints_to_matrix(keypoints)[:, :2]
+    return np.asarray(keypoints)[:, :2]
 
 
 def _name_and_size(model: Any, photographs: dict[str, dict[str, Any]]) -> None:

@@ -87,6 +87,33 @@ def poses(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="of the processor (default: all)")
 
 
+def masks(parser: argparse.ArgumentParser) -> None:
+    """Options of `masks`."""
+    parser.add_argument("folder", metavar="FOLDER", help="photographs, with or without cameras")
+    parser.add_argument(
+        "--method",
+        required=True,
+        choices=("alpha", "chroma", "box", "rembg"),
+        help="alpha: the images' own; chroma: an even backdrop; box: GrabCut from a box; rembg: a network, where it is installed",
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", help="where the masks go (default: masks/ beside the images)")
+    parser.add_argument("--replace", action="store_true", help="write over masks of the same names")
+    parser.add_argument(
+        "--color", metavar="COLOR", help="chroma: green, blue, white, ... or #rrggbb (default: found from the border)"
+    )
+    parser.add_argument(
+        "--box",
+        type=float,
+        nargs="+",
+        metavar="N",
+        help="box: x y w h around the object in every picture, in pixels or shares; or six numbers, two corners in the cameras' space, as "
+        "each camera sees them (default: the box of the solved points)",
+    )
+    parser.add_argument("--model", default="u2net", help="rembg: its model (default: u2net)")
+    parser.add_argument("--download", action="store_true", help="rembg: fetch the model where it is not installed")
+    parser.add_argument("--threads", type=int, help="of the processor (default: all)")
+
+
 def run(parser: argparse.ArgumentParser) -> None:
     """Options of `run`."""
     parser.add_argument("request", help="request.json of a job folder, or the folder; its relative paths start there")
