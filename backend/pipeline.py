@@ -95,20 +95,21 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
         bytes_ = max(READING, free_memory(torch.device("cpu")).host // 8)
         ahead = Reading(source, resolution, threads, bytes_)
     scene = read_scene(plan.request, renderer, device, ahead, loading.join)
-    found = None
-    if source is not None and request.views.preflight:
-        found = team.from_first(lambda: check_views(scene.dataset.train))
-        scene, found = scene.checked(found, request.views.drop_bad)
+    wanted = source is not None and request.views.preflight
+    whole, found = scene.dataset.train, None
+    if wanted and request.views.drop_bad:
+        scene, found = scene.without_bad(team.from_first(lambda: check_views(whole)))
     views = scene.dataset.train
     train = views.to(device) if plan.images == "device" else views.within_reach(device)
     watch = Watch(job, emit, train, scene.dataset.similarity, scene.light, renderer)
     shape_known = scene.kept is not None and request.lock_positions
     corrections = Corrections(train.cameras, request.refine.exposure, request.refine.poses, shape_known)
     run_ = Run(plan, images, job, emit, device, team, renderer, scene, train, watch, corrections)
-    run_.preflight = found
     run_.warn((*plan.notes, *scene.dataset.warnings))
     if found is not None:
         run_.tell(found)
+    elif wanted and team.leads:  # nothing waits for it: the first mesh is there before it has ended
+        run_.checking = ThreadPoolExecutor(1, "check").submit(check_views, whole)
     watch.timings["views"] = time.monotonic() - began
     emit(Progress(stage="views", step=1, steps=1))
     return run_
@@ -198,6 +199,7 @@ def _shape(run_: Run) -> tuple[ShapeFit, list[Future[Cut]]]:
             mesh = fit.mesh()
             save_checkpoint(path, {"mesh": vars(mesh)})
             cuttings.append(start_cut(mesh, run_.request.asset))
+        run_.hear_check(wait=False)
         return run_.watch.on_step(fit, terms)
 
     fit = optimise(run_, "shape", begin, on_step, run_.request.refine.steps)
@@ -234,6 +236,7 @@ def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
 
 def _export(run_: Run, fit: RefineFit) -> Result:
     began = time.monotonic()
+    run_.hear_check(wait=True)
     run_.emit(Progress(stage="export", step=0, steps=1))
     light: EnvironmentLight = run_.scene.light
     similarity = run_.scene.dataset.similarity
@@ -268,8 +271,8 @@ def _export(run_: Run, fit: RefineFit) -> Result:
     if run_.request.light.space == "camera":
         run_.warn(
             (
-                f"the light turned with the camera; environment.exr and .hdr show it as it stood for view {run_.train.names[0]}, and only from "
-                "there does the asset look in it as photographed",
+                f"the light turned with the camera; environment.exr and .hdr show it as it stood for view {run_.train.names[0]}: only "
+                "from there does the asset look in it as photographed",
             )
         )
     run_.watch.timings["export"] = time.monotonic() - began

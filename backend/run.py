@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -48,14 +49,22 @@ class Run:
     corrections: Corrections  # of `train`
     texels: Texels | None = None  # of the asset's textures, once they were found
     preflight: Preflight | None = None  # what the check of the photographs found
+    checking: Future[Preflight] | None = None  # the check while it is under way
 
     @property
     def request(self) -> Request:
         """The request as it was planned."""
         return self.plan.request
 
+    def hear_check(self, wait: bool) -> None:
+        """Tell what the check of the photographs found if it has ended, or when it has."""
+        if self.checking is not None and (wait or self.checking.done()):
+            found, self.checking = self.checking.result(), None
+            self.tell(found)
+
     def tell(self, found: Preflight) -> None:
         """Tell the artist what a check of the photographs found, and keep it: for the report, and as preflight.json."""
+        self.preflight = found
         for warning in found.warnings():
             self.watch.warnings.append(warning.message)
             self.emit(warning)

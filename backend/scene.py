@@ -41,10 +41,8 @@ class Scene:
     light: EnvironmentLight
     kept: tuple[Mesh, MaterialMaps] | None
 
-    def checked(self, found: Preflight, drop_bad: bool) -> tuple[Scene, Preflight]:
-        """The scene after a check: without the photographs that hurt where these are not wanted, and the check with their names."""
-        if not drop_bad:
-            return self, found
+    def without_bad(self, found: Preflight) -> tuple[Scene, Preflight]:
+        """The scene without the photographs that a check found to hurt, and the check with their names."""
         views, found = without_bad(self.dataset.train, found)
         return replace(self, dataset=replace(self.dataset, train=views)), found
 
@@ -82,7 +80,7 @@ def read_scene(
         dataset = read_source(reading or Reading(source, request.views.resolution, 4), request.views, device)
         ready()
     if request.light.file is None:
-        light = EnvironmentLight(request.light.resolution)
+        light = _fixed(EnvironmentLight(request.light.resolution), request)
     else:
         light = _known_light(request.light.file, request, request.light.resolution, torch.device("cpu"))
     kept = None if given is None else _keep(given, dataset.similarity, request, device)
@@ -103,7 +101,13 @@ def _reference(request: Request, asset: TexturedMesh, renderer: Renderer, device
 def _known_light(file: str, request: Request, resolution: int, device: torch.device) -> EnvironmentLight:
     """An HDRI as strong and as turned as the request has it: views of a mesh stand in the light that light.file then names."""
     picture = read_environment(Path(file)).to(device) * request.light.strength
-    return EnvironmentLight.from_latlong(picture, resolution, math.radians(request.light.rotation)).to(device)
+    light = EnvironmentLight.from_latlong(picture, resolution, math.radians(request.light.rotation)).to(device)
+    return _fixed(light, request)
+
+
+def _fixed(light: EnvironmentLight, request: Request) -> EnvironmentLight:
+    """Fixed to the world or to the cameras, as the request has it."""
+    return light.turning_with_cameras() if request.light.space == "camera" else light
 
 
 def _unwrapped(path: Path) -> TexturedMesh:
