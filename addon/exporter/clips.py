@@ -55,8 +55,8 @@ def lens(clip: bpy.types.MovieClip) -> tuple[cameras.Pinhole, dict[str, float]]:
     """The solved pinhole in pixels of the clip, and its distortion as OpenCV's coefficients.
 
     The solver works in square pixels, on an image whose height it truncates to whole pixels: the vertical focal length is with respect
-    to that. It measures upwards, which turns the sign of y and so the tangential terms' names. Raises RequestError for a lens model
-    whose distortion OpenCV's coefficients do not express.
+    to that, and so is the principal point that it writes back. It measures upwards, which turns the sign of y and so the tangential
+    terms' names. Raises RequestError for a lens model whose distortion OpenCV's coefficients do not express.
     """
     camera, (width, height) = clip.tracking.camera, clip.size
     square = int(np.float32(height) * (np.float32(1) / np.float32(camera.pixel_aspect)))
@@ -68,7 +68,7 @@ def lens(clip: bpy.types.MovieClip) -> tuple[cameras.Pinhole, dict[str, float]]:
         fx=focal,
         fy=focal * stretch,
         cx=across,
-        cy=height - up / camera.pixel_aspect * stretch,
+        cy=height - up,
     )
     return pinhole, distortion(clip)
 

@@ -12,7 +12,7 @@ import bpy
 from mathutils import Matrix
 
 from ...backend.contract import RequestError
-from . import cameras, clips, frames, movies, photographs
+from . import cameras, clips, frames, image_header, movies, photographs
 from .photographs import SUFFIXES, Photograph
 
 
@@ -130,7 +130,8 @@ def _seen(
         shape = clip.display_aspect
     else:
         assert item is not None
-        picture, size = _image_picture(item, frame), (item.image.size[0], item.image.size[1])
+        picture = _image_picture(item, frame)
+        size = _size(picture) if isinstance(picture, Path) else (item.image.size[0], item.image.size[1])
         shape = item.image.display_aspect
     name = f"{shot.name}_{frame:04}"
     file = _file(picture, size, name, write, place)
@@ -165,6 +166,19 @@ def _image_picture(item: bpy.types.CameraBackgroundImage, frame: int) -> Path | 
     if item.image.source == "MOVIE":
         return frames.MovieFrame(file, max(number - 1, 0))
     return frames.numbered(file, number)
+
+
+def _size(file: Path) -> tuple[int, int]:
+    """Width and height of an image file; a sequence's own size is that of a frame 0, which need not be there."""
+    if known := image_header.size(file):
+        return known
+    image = bpy.data.images.load(str(file), check_existing=False) if file.is_file() else None
+    if image is None:
+        return (0, 0)
+    try:
+        return (image.size[0], image.size[1])
+    finally:
+        bpy.data.images.remove(image)
 
 
 def _file(
