@@ -91,15 +91,18 @@ def send(second: child.Child, errand: Errand) -> None:
 
 
 def waiting(second: child.Child, errand: Errand) -> Slices[None]:
-    """Wait until all is made; EnvironmentFault where the second Blender failed."""
+    """Wait until all is made; EnvironmentFault where the second Blender ended without. How it ends after that is no matter."""
     files = [second.place / name for name in errand.names()]
-    while not second.ended():
+    while True:
+        ended = second.ended()  # asked first, so that nothing made before the end is missed
         done = sum(file.is_file() for file in files)
-        level = min(done + 1, len(files)) - errand.full
+        if done == len(files):
+            return
+        if ended:
+            raise second.fault()
+        level = done + 1 - errand.full
         says = f"Level {level} of {len(errand.ratios)}" if level > 0 else "Building the mesh"
         yield Slice(says, done / len(files), waits=True)
-    if second.status != 0 or not all(file.is_file() for file in files):
-        raise second.fault()
 
 
 def fetched(second: child.Child, errand: Errand) -> Slices[tuple[bpy.types.Mesh | None, dict[float, bpy.types.Mesh]]]:
