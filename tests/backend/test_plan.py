@@ -36,6 +36,19 @@ def test_large_photographs_fit_any_device_and_a_smaller_one_gets_no_more():
         before = now
 
 
+def test_a_thousand_photographs_are_planned_for():
+    """Kept on the device, on the machine beside it, or at fewer pixels with a word about it; never more than there is."""
+    thousand = Images(train=875, test=125, height=4000, width=6000)
+    wish = request(views={"resolution": 0}, asset={"texture_size": 2048})
+    plans = [
+        plan_run(wish, thousand, Free(*free)) for free in ((78 * GB, 128 * GB), (12 * GB, 64 * GB), (12 * GB, 16 * GB))
+    ]
+    assert [plan.images for plan in plans[:2]] == ["device", "host"]
+    assert [plan.request.views.resolution for plan in plans] == [2048, 2048, 1024]
+    assert [bool(plan.notes) for plan in plans] == [False, False, True]
+    assert plans[1].needed < 12 * GB and plans[2].needed < 12 * GB
+
+
 def test_what_was_asked_for_is_kept_or_refused_in_words():
     wish = {"views": {"resolution": 1600}, "asset": {"texture_size": 4096}}
     plan = plan_run(request(**wish), PHOTOGRAPHS, Free(8 * GB, 64 * GB))
