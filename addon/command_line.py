@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a fault of ours, 2 request or data, 3 environment, 130 ca
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import traceback
@@ -69,7 +70,8 @@ def main(argv: Sequence[str]) -> int:
         with runs.interruptible():
             if options.file:
                 _open(Path(options.file))
-            _VERBS[options.verb](options, say)
+            with _in_window():
+                _VERBS[options.verb](options, say)
     except contract.UnrenderError as error:
         return say.failure(error)
     except KeyboardInterrupt:
@@ -217,6 +219,12 @@ def _open(path: Path) -> None:
         bpy.ops.wm.open_mainfile(filepath=str(path.absolute()))
     except RuntimeError as error:
         raise contract.RequestError(f"{path} cannot be opened: {error}", code="file-unreadable") from error
+
+
+def _in_window() -> contextlib.AbstractContextManager[object]:
+    """The file's first window as the context's. `--command` gives none, without which Blender 4.3 dies when a scene is removed."""
+    window = next(iter(bpy.context.window_manager.windows), None)
+    return bpy.context.temp_override(window=window) if window is not None else contextlib.nullcontext()
 
 
 def _select(names: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
 """Check what only Blender's own program can show: docs/headless.md's three ways, with their exit statuses, in the program that is named.
 
-    python3 scripts/check_program.py /path/to/blender --backend /path/to/python --eevee
+    python3 scripts/check_program.py /path/to/blender --backend /path/to/python --checks ways eevee
 
 Builds the extension, has the program install it into a folder of its own, and runs what the document shows on a scene with tiny
-settings: good requests, bad ones, a missing environment, Ctrl-C. With --eevee the views of both renderers are compared too; without a
-display Blender needs the library EGL for that. Prints a table; the exit status is 0 when every line of it came out as expected.
+settings: good requests, bad ones, a missing environment, Ctrl-C. With the check eevee the views of both renderers are compared too;
+without a display Blender needs the library EGL for that. Prints a table; the exit status is 0 when every line of it came out as expected.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def check(ground: Ground, archive: Path) -> None:
-    """Install it, and try the document's three ways."""
+def check(ground: Ground) -> None:
+    """The document's three ways, right and wrong."""
     text = DOCUMENT.read_text(encoding="utf-8")
     blocks = re.findall(r"```(sh|python)\n(.*?)```", text, re.DOTALL)
     shell = [shlex.split(line) for kind, block in blocks if kind == "sh" for line in block.splitlines()]
@@ -127,9 +127,6 @@ def check(ground: Ground, archive: Path) -> None:
     (folder / "use_api.py").write_text(api_block, encoding="utf-8")
     (folder / "reconstruct.py").write_text(operator_block, encoding="utf-8")
 
-    ground.check("extension validate", ["blender", "--command", "extension", "validate", str(archive)], 0)
-    install = ["blender", "--command", "extension", "install-file", "-r", "user_default", "-e", str(archive)]
-    ground.check("extension install-file", install, 0)
     script = ["blender", "--background", "--python-exit-code", "1", "--python"]
     ground.check("the scene", [*script, str(SCENE), "--", "cup.blend"], 0, "scene saved")
 
@@ -174,8 +171,8 @@ def compare_renderers(ground: Ground, backend: Path) -> None:
     print(said.strip().splitlines()[-1], flush=True)
 
 
-def run(program: Path, backend: Path, eevee: bool) -> list[Row]:
-    """All of it, in a folder that goes afterwards."""
+def run(program: Path, backend: Path, checks: Sequence[str]) -> list[Row]:
+    """The `checks`, 'ways' or 'eevee', in a folder that goes afterwards."""
     with tempfile.TemporaryDirectory(prefix="unrender program ä ") as temporary:
         folder = Path(temporary)
         (folder / "resources").mkdir()
@@ -186,8 +183,12 @@ def run(program: Path, backend: Path, eevee: bool) -> list[Row]:
             "PWD": str(folder),  # where Blender 4 looks for a relative path, whatever its working directory
         }
         ground = Ground(program, folder, variables)
-        check(ground, archive)
-        if eevee:
+        install = ["blender", "--command", "extension", "install-file", "-r", "user_default", "-e", str(archive)]
+        ground.check("extension validate", ["blender", "--command", "extension", "validate", str(archive)], 0)
+        ground.check("extension install-file", install, 0)
+        if "ways" in checks:
+            check(ground)
+        if "eevee" in checks:
             compare_renderers(ground, backend)
     return ground.rows
 
@@ -204,14 +205,16 @@ def main() -> int:
     parser.add_argument(
         "--backend", type=Path, metavar="PYTHON", help="the backend's Python (default: the scripts' own)"
     )
-    parser.add_argument("--eevee", action="store_true", help="render views with EEVEE too and compare")
+    parser.add_argument(
+        "--checks", nargs="+", choices=("ways", "eevee"), default=["ways"], help="what to check (default: ways)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
     options = parser.parse_args()
     if not options.blender.is_file():
         parser.error(f"there is no {options.blender}")
     processes.leave_when_terminated()
     try:
-        rows = run(options.blender, options.backend or environments.backend_python(), options.eevee)
+        rows = run(options.blender, options.backend or environments.backend_python(), options.checks)
     except (build_extension.BuildError, environments.SetupError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

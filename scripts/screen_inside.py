@@ -109,7 +109,7 @@ def set_up() -> None:
         "advanced": True,
         "view_resolution": 64,
         "grid_cells": 32,
-        "shape_steps": 200,
+        "shape_steps": 200 if GIVEN["sitting"] == "whole" else 600,  # time to be killed in
         "refine_steps": 120,
         "threads": 2,
     }
@@ -117,28 +117,38 @@ def set_up() -> None:
         setattr(settings(), name, value)
 
 
-def steps() -> Iterator[None]:
-    """All of it; each yield gives the window its time."""
+def press(operator: Any) -> None:
+    """Press a button of the sidebar."""
+    window, area, region, _ = view()
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        began = time.perf_counter()
+        said = operator("INVOKE_DEFAULT")
+        print(f"{operator.idname_py()} {said} held the window for {time.perf_counter() - began:.3f} s", flush=True)
+
+
+def package() -> str:
+    """The extension's name, once it is enabled."""
+    names = (addon.module for addon in bpy.context.preferences.addons)
+    return next(name for name in names if name.endswith(".unrender"))
+
+
+def watch_module() -> ModuleType:
+    """What follows the job."""
+    return sys.modules[f"{package()}.addon.watch"]
+
+
+def begin() -> Iterator[None]:
+    """From an empty window to a reconstruction that has something to show."""
     yield from pause(2.0)
     make_scene()
     bpy.ops.extensions.package_install_files(filepath=GIVEN["archive"], repo="user_default", enable_on_install=True)
-    addons = bpy.context.preferences.addons.keys()
-    package = next(name for name in addons if name.endswith(".unrender"))
-    bpy.context.preferences.addons[package].preferences.interpreter = GIVEN["backend"]
-    watch = sys.modules[f"{package}.addon.watch"]
+    bpy.context.preferences.addons[package()].preferences.interpreter = GIVEN["backend"]
+    watch = watch_module()
     set_up()
     yield from arrange()
     yield from picture("capture")
-    window, area, region, _ = view()
-
-    def press(operator: Any) -> None:
-        with bpy.context.temp_override(window=window, area=area, region=region):
-            began = time.perf_counter()
-            said = operator("INVOKE_DEFAULT")
-            print(f"{operator.idname_py()} {said} held the window for {time.perf_counter() - began:.3f} s", flush=True)
-
     press(bpy.ops.unrender.export_views)
-    export = sys.modules[f"{package}.addon.operators.export_views"]
+    export = sys.modules[f"{package()}.addon.operators.export_views"]
     yield from until(lambda: export.progress() is None, "the views")
     print(f"Export: {export.last_message()}", flush=True)
     press(bpy.ops.unrender.reconstruct)
@@ -146,15 +156,67 @@ def steps() -> Iterator[None]:
     bpy.context.object.hide_set(True)  # the live mesh stands where the monkey is
     yield from pause(2.0)
     yield from picture("progress")
+
+
+def finish() -> Iterator[None]:
+    """From a running reconstruction to the asset in the scene."""
+    watch = watch_module()
     yield from until(lambda: not watch.running(), "the reconstruction's end")
     state = watch.current().state
     if state != "finished":
         raise RuntimeError(f"the reconstruction is {state}: {watch.current().job.failure}")
     press(bpy.ops.unrender.import_result)
-    bpy.data.objects["Suzanne"].hide_set(True)
+    monkey = bpy.data.objects["Suzanne"]
+    yield from until(lambda: len(bpy.context.scene.objects) > 1, "the asset")
+    monkey.hide_set(True)
     yield from pause(3.0)
     yield from picture("result")
     (FOLDER / "done").touch()
+
+
+def whole() -> Iterator[None]:
+    """All in one sitting; each yield gives the window its time."""
+    yield from begin()
+    yield from finish()
+
+
+def killed() -> Iterator[None]:
+    """The first sitting of two: it ends in the middle of the reconstruction, by force."""
+    yield from begin()
+    bpy.data.objects["Suzanne"].hide_set(False)
+    bpy.ops.wm.save_as_mainfile(filepath=str(FOLDER / "monkey.blend"))
+    bpy.ops.wm.save_userpref()  # that the extension is enabled, and where its backend is
+    progress = watch_module().current().progress
+    print(f"Killed at {progress.stage}, step {progress.step}", flush=True)
+    print(f"KILL {os.getpid()}", flush=True)
+    yield from until(lambda: False, "the end")
+
+
+def again() -> Iterator[None]:
+    """The second sitting, with the file of the first: the panel offers to resume, and the job is brought to its end."""
+    yield from pause(3.0)
+    yield from arrange()
+    watch = watch_module()
+    if watch.running() or not bpy.ops.unrender.resume.poll():
+        raise RuntimeError("the panel does not offer to resume")
+    yield from picture("offered")
+    press(bpy.ops.unrender.resume)
+
+    def fitting() -> bool:
+        progress = watch.current().progress
+        return progress is not None and progress.stage != "views"
+
+    yield from until(fitting, "the resumed job's first step")
+    progress = watch.current().progress
+    print(f"Resumed at {progress.stage}, step {progress.step}", flush=True)
+    if progress.stage == "shape" and progress.step < 30:
+        raise RuntimeError(f"it began anew: {progress}")
+    yield from until(lambda: shown(watch), "the live mesh and the preview")
+    bpy.data.objects["Suzanne"].hide_set(True)
+    yield from pause(2.0)
+    yield from picture("resumed")
+    bpy.data.objects["Suzanne"].hide_set(False)
+    yield from finish()
 
 
 def shown(watch: ModuleType) -> bool:
@@ -180,5 +242,5 @@ def tick() -> float | None:
 
 
 bpy.context.preferences.view.show_splash = False
-STEPS = steps()
+STEPS = {"whole": whole, "killed": killed, "again": again}[GIVEN["sitting"]]()
 bpy.app.timers.register(tick, first_interval=1.0, persistent=True)
