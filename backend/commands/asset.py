@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from backend.commands.device import known_engine
-from backend.contract import Request, Result, parse
+from backend.contract import Request, RequestError, Result, parse
 from backend.dataset.normalise import similarity_of
 from backend.dataset.reference import read_mesh
 from backend.dataset.views import Cameras, Similarity
@@ -70,3 +72,31 @@ def load_asset(result: Result, device: torch.device, engine: str) -> LoadedAsset
 def request_of(result: Result) -> Request:
     """The request a result was made from."""
     return parse(result.request)
+
+
+def cameras_of(result: Result, split: str) -> tuple[list[str], Cameras]:
+    """Names and cameras of a result's 'train' or 'test' views, or of all where there are none of these; in scene units.
+
+    Raises:
+        RequestError: cameras.json cannot be read.
+    """
+    path = result.path("cameras")
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["cameras"]
+        entries = [entry for entry in entries if entry["split"] == split] or entries
+        rows = [[entry[key] for key in ("fx", "fy", "cx", "cy")] for entry in entries]
+        sizes = [(entry["height"], entry["width"]) for entry in entries]
+        return [entry["name"] for entry in entries], cameras_from(
+            [entry["camera_to_world"] for entry in entries], rows, sizes
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{path} cannot be read: {error!r}", code="result-unreadable") from error
+
+
+def cameras_from(poses: Any, intrinsics: Any, sizes: Any) -> Cameras:
+    """Nested lists to cameras: [N, 4, 4], [N, 4] fx fy cx cy, [N, 2] height and width."""
+    return Cameras(
+        torch.tensor(poses, dtype=torch.float32),
+        torch.tensor(intrinsics, dtype=torch.float32),
+        torch.tensor(sizes, dtype=torch.int64),
+    )

@@ -150,7 +150,7 @@ RULES: dict[str, _Rule] = {
     "ks_min": _bounds(_SPECULAR),
     "ks_max": _bounds(_SPECULAR),
     "random_textures": _only(True, "textures are always fitted from scratch; set it to true"),
-    "camera_space_light": _only(False, "our light stays with the object; photograph with the light fixed to it"),
+    "camera_space_light": _to("light.space", kind=lambda value: "camera" if value else "world"),
     "layers": _to("refine.layers"),
     "spp": _only(1, "raise views.resolution instead"),
     "env_scale": _to("light.strength"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from backend.commands.asset import LoadedAsset, load_asset, request_of
+from backend.commands.asset import LoadedAsset, cameras_of, load_asset, request_of
 from backend.commands.device import pick_device
 from backend.console import Console
 from backend.contract import LightSettings, read_result, write_json
@@ -33,10 +33,14 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.resolution is not None:
         views = dataclasses.replace(views, resolution=arguments.resolution)
     source = str(Path(arguments.source).absolute())
-    plain = dataclasses.replace(request, source=source, views=views, keep_mesh=None, light=LightSettings())
+    given = {name: getattr(request.light, name) for name in ("rotation", "strength", "space")}  # of views.environment
+    plain = dataclasses.replace(request, source=source, views=views, keep_mesh=None, light=LightSettings(**given))
     dataset = read_scene(plain, asset.renderer, device).dataset
     picture = read_environment(result.path("environment")).to(device)
-    light = EnvironmentLight.from_latlong(picture, request.light.resolution).prefiltered()
+    environment = EnvironmentLight.from_latlong(picture, request.light.resolution)
+    if request.light.space == "camera":  # the picture shows it as it stood for the first view
+        environment.turning_with_cameras(cameras_of(result, "train")[1].camera_to_world[0, :3, :3])
+    light = environment.prefiltered()
 
     split = "train" if dataset.test is None else "test"
     measured, notes = _measure(asset, light, dataset.test or dataset.train, str(device))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from backend.commands.asset import load_asset
+from backend.commands.asset import cameras_from, cameras_of, load_asset
 from backend.commands.device import pick_device
 from backend.console import Console
-from backend.contract import Finished, Progress, RequestError, Result, read_result
+from backend.contract import Finished, Progress, RequestError, read_result
 from backend.dataset.normalise import normalise_cameras
 from backend.dataset.picture_file import read_picture
 from backend.dataset.reference import read_environment
@@ -44,7 +42,7 @@ def render(arguments: argparse.Namespace, console: Console) -> None:
     asset = load_asset(result, device, arguments.engine)
     picture = read_environment(light_file).to(device)
     light = EnvironmentLight.from_latlong(picture, arguments.light_resolution).prefiltered()
-    names, cameras = _folder_cameras(Path(arguments.views)) if arguments.views else _own_cameras(result)
+    names, cameras = _folder_cameras(Path(arguments.views)) if arguments.views else cameras_of(result, "test")
     cameras = _resized(normalise_cameras(cameras, asset.similarity), arguments.resolution)
 
     partial = folder.with_name(f".{folder.name}.part")
@@ -74,21 +72,6 @@ def _write(folder: Path, name: str, image: Tensor) -> None:
     write_png(stem.with_name(f"{stem.name}.png"), torch.cat([straight, alpha], -1))
 
 
-def _own_cameras(result: Result) -> tuple[list[str], Cameras]:
-    """The held-out cameras of a result, or all of them where none were held out; in scene units."""
-    path = result.path("cameras")
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["cameras"]
-        entries = [entry for entry in entries if entry["split"] == "test"] or entries
-        rows = [[entry[key] for key in ("fx", "fy", "cx", "cy")] for entry in entries]
-        sizes = [(entry["height"], entry["width"]) for entry in entries]
-        return [entry["name"] for entry in entries], _cameras(
-            [entry["camera_to_world"] for entry in entries], rows, sizes
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path} cannot be read: {error!r}", code="result-unreadable") from error
-
-
 def _folder_cameras(folder: Path) -> tuple[list[str], Cameras]:
     """The cameras of posed images, in scene units, at the images' sizes and without their lens distortion."""
     if not is_transforms(folder):
@@ -100,15 +83,8 @@ def _folder_cameras(folder: Path) -> tuple[list[str], Cameras]:
         width, height = image.lens.size or read_picture(image.image).values.shape[1::-1]
         sizes.append((height, width))
     rows = [image.lens.intrinsics(width, height) for image, (height, width) in zip(posed, sizes)]
-    return [image.name for image in posed], _cameras([image.camera_to_world.tolist() for image in posed], rows, sizes)
-
-
-def _cameras(poses: Any, intrinsics: Any, sizes: Any) -> Cameras:
-
-    return Cameras(
-        torch.tensor(poses, dtype=torch.float32),
-        torch.tensor(intrinsics, dtype=torch.float32),
-        torch.tensor(sizes, dtype=torch.int64),
+    return [image.name for image in posed], cameras_from(
+        [image.camera_to_world.tolist() for image in posed], rows, sizes
     )
 
 

@@ -39,10 +39,16 @@ class Asset:
 
     @staticmethod
     def of(
-        mesh: Mesh, normals: Tensor, maps: MaterialMaps, light: EnvironmentLight, height: int, alpha: Alpha = "opaque"
+        mesh: Mesh,
+        normals: Tensor,
+        maps: MaterialMaps,
+        light: EnvironmentLight,
+        height: int,
+        alpha: Alpha = "opaque",
+        camera_to_world: Tensor | None = None,
     ) -> Asset:
-        """The asset of what was fitted, its light drawn as a picture of `height` rows."""
-        return Asset(mesh, normals, maps, light.to_latlong(height), alpha)
+        """The asset of what was fitted, its light drawn as `light.to_latlong(height, camera_to_world)`."""
+        return Asset(mesh, normals, maps, light.to_latlong(height, camera_to_world), alpha)
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,12 @@ def test_a_users_configuration_becomes_a_request():
     assert (request.shape.learning_rate, request.refine.learning_rate_textures) == (0.03, 0.01)
     assert (request.asset.texture_size, request.shape.views_per_step) == (2048, 8)
     assert request.refine.layers == 8
+    assert parse(convert({**NERF, "camera_space_light": True})[0]).light.space == "camera"
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("camera_space_light", True),
         ("laplace", "absolute"),
         ("ks_max", [0, 1, 0]),
         ("lock_light", True),
