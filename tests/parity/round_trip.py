@@ -69,7 +69,8 @@ def copy(gltf, light, folder):
     contract.write_result(folder, contract.Result(files=write_result_files(gltf, light, folder)))
     scene = bpy.data.scenes.new("Copy")
     bpy.context.window.scene = scene
-    importer.add(scene, contract.read_result(folder), "Copy", with_world=True, with_cameras=False)
+    wish = importer.Wish(world=True, cameras=False)
+    ours("addon.slices").finish(importer.adding(scene, contract.read_result(folder), "Copy", wish, print))
     return scene
 
 
@@ -172,4 +173,5 @@ def main():
     os._exit(0)  # bpy's own clean-up at exit crashes in some versions
 
 
-main()
+if __name__ == "__main__":
+    main()
