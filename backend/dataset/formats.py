@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from backend.dataset.meshroom import find_meshroom, read_meshroom
 from backend.dataset.metashape import find_metashape, read_metashape
 from backend.dataset.middlebury import find_middlebury, read_middlebury
 from backend.dataset.neus import find_neus, read_neus
+from backend.dataset.pairing import IMAGE_FOLDERS, pictures
 from backend.dataset.posed import Capture
 from backend.dataset.reality_capture import find_reality_capture, read_reality_capture
 from backend.dataset.transforms import find_transforms, read_transforms
@@ -69,7 +71,7 @@ def read_capture(folder: Path) -> Capture:
         known = "; ".join(f"{form.files} ({form.name})" for form in FORMATS)
         raise RequestError(
             f"{folder}: no posed images found; looked for {known}",
-            hint="export views from Blender, or solve the cameras with COLMAP, Meshroom, Metashape, RealityCapture or nerfstudio",
+            hint=_how_to_get_cameras(folder),
             code="source-unknown",
         )
     (form, path), *others = found
@@ -79,3 +81,14 @@ def read_capture(folder: Path) -> Capture:
     unread = ", ".join(str(other.relative_to(folder)) for _, other in others)
     note = f"the cameras are taken from {path.relative_to(folder)}; also there and not read: {unread}"
     return replace(capture, warnings=(*capture.warnings, note))
+
+
+def _how_to_get_cameras(folder: Path) -> str:
+    if any(pictures(folder / name) for name in IMAGE_FOLDERS):
+        return (
+            f"these are photographs without cameras: `python -m backend poses {shlex.quote(str(folder))}` solves them"
+        )
+    return (
+        "export views from Blender, or solve the cameras of photographs with `python -m backend poses`, COLMAP, Meshroom, Metashape, "
+        "RealityCapture or nerfstudio"
+    )

@@ -120,7 +120,7 @@ def _refuse_maskless(
     raise RequestError(
         f"{what}: {listed(bare)}{points}",
         hint="put a mask for each image (white on the object) into a folder masks/ beside images/, with the image's name; "
-        "name it with mask_path; or save RGBA images",
+        "name it with mask_path; or save RGBA images; `python -m backend masks FOLDER` makes them from an even backdrop or a box",
         code="mask-missing",
     )
 
