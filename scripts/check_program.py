@@ -30,7 +30,7 @@ import processes
 DOCUMENT = environments.ROOT / "docs" / "headless.md"
 SCENE = Path(__file__).with_name("check_program_scene.py")
 SILHOUETTES = Path(__file__).with_name("silhouettes.py")
-LIMIT = 300.0  # seconds for any one command
+LIMIT = 600.0  # seconds for any one command; EEVEE without a GPU takes minutes
 _BACKEND = "UNRENDER_BACKEND_PYTHON"
 
 
@@ -165,9 +165,9 @@ def compare_renderers(ground: Ground, backend: Path) -> None:
     for renderer in ("cycles", "eevee"):
         words = ["blender", "glow.blend", "--command", "unrender", "export", f"glow_{renderer}", "--source", "rig"]
         words += ["--object", "Glow", "--renderer", renderer]
-        ground.check(f"views by {renderer}", words, 0, "View 4 of 4", LIBGL_ALWAYS_SOFTWARE="1")
+        ground.check(f"views by {renderer}", words, 0, "View 3 of 3", LIBGL_ALWAYS_SOFTWARE="1")
     words = [str(backend), str(SILHOUETTES), "glow_cycles/images", "glow_eevee/images"]
-    said = ground.check("outlines and values agree", words, 0, '"views": 4')
+    said = ground.check("outlines and values agree", words, 0, '"views": 3')
     print(said.strip().splitlines()[-1], flush=True)
 
 

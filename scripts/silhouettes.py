@@ -18,7 +18,8 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from backend.dataset.image_file import read_image
+from backend.dataset import pixels
+from backend.dataset.picture_file import read_picture
 
 
 def outline_distance(one: np.ndarray, other: np.ndarray) -> float:
@@ -32,7 +33,7 @@ def outline_distance(one: np.ndarray, other: np.ndarray) -> float:
 
 def compare(one: Path, other: Path) -> dict[str, float]:
     """Measures of one pair: premultiplied linear pictures of one size."""
-    first, second = read_image(one).numpy(), read_image(other).numpy()
+    first, second = (pixels.light_of(read_picture(path)) for path in (one, other))
     if first.shape != second.shape:
         raise SystemExit(f"{one} is {first.shape}, {other} is {second.shape}; expected one size")
     within = ndimage.binary_erosion((first[..., 3] > 0.999) & (second[..., 3] > 0.999), iterations=2)
