@@ -59,7 +59,8 @@ def draw_running(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, 
         layout.label(text=" ".join(facts))
     draw_warnings(layout, watched)
     icon = watch.picture()
-    layout.row().prop(settings, "preview_part", expand=True)
+    parts = layout.grid_flow(columns=2, even_columns=True, align=True)  # side by side 'Difference' is cut off
+    parts.prop(settings, "preview_part", expand=True)
     if icon:
         layout.template_icon(icon_value=icon, scale=_SCALE)
     else:

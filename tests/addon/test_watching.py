@@ -15,5 +15,7 @@ def test_a_running_job_is_seen_over_undo_and_file_changes_and_leaves_nothing(ble
     assert seen["opened again"][3] == 2 * 11**2 and seen["switched off"][3] == 0
     assert seen["ended"] == [0, 0, 0, 0] and found["after"] == found["before"]
     assert found["tiles"] == {"PHOTO": [1, 0, 0], "RENDER": [0, 1, 0], "DIFFERENCE": [0, 0, 1]} and found["maps"]
-    assert found["worst_ms"] < 100.0, found["worst_ms"]  # the thread's own time: other processes are not its fault
+    # A look takes less than 0.1 s of this thread's own processor time. That, not the wall's, is what is limited: a look neither sleeps nor
+    # waits (files are read in a thread), and on a shared machine the wall's time is that of other processes. Ten times as much by the wall.
+    assert found["worst_ms"] < 100.0, found["worst_ms"]
     assert found["worst_wall_ms"] < 1000.0, found["worst_wall_ms"]
