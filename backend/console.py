@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import IO, TextIO
 
-from backend.contract import Event, Failed, Finished, MeshUpdate, Planned, Preview, Progress, Started, Warned
+from backend.contract import Event, Failed, Finished, MeshUpdate, Planned, Preview, Progress, Started, Warned, Watching
 
 _BAR = 24  # characters
 
@@ -154,6 +154,8 @@ def sentence(event: Event) -> str:
         return f"Unrender {event.version} on {event.device}, preset {event.preset}. {begun} {event.folder}"
     if isinstance(event, Planned):
         return f"Plan: {event.summary}"
+    if isinstance(event, Watching):
+        return f"The run can be watched at {event.url or event.page}"
     if isinstance(event, Warned):
         return f"Warning: {event.message}" + (f"\n  {event.hint}" if event.hint else "")
     if isinstance(event, Failed):

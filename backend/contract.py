@@ -476,6 +476,16 @@ class Warned(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watching(Event):
+    """A page shows the run while it lasts: at `url` ("" where it is not served), in the file `page`; `window` where one was opened."""
+
+    EVENT: ClassVar[str] = "watching"
+    url: str
+    page: str
+    window: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failed(Event):
     """The run ends here. `exit_status` is how the process ends."""
 
@@ -497,7 +507,7 @@ class Finished(Event):
 
 
 _EVENTS: dict[str, type[Event]] = {
-    kind.EVENT: kind for kind in (Started, Planned, Progress, Preview, MeshUpdate, Warned, Failed, Finished)
+    kind.EVENT: kind for kind in (Started, Planned, Progress, Preview, MeshUpdate, Watching, Warned, Failed, Finished)
 }
 
 

@@ -17,7 +17,7 @@ from backend.dataset.views import Similarity, Views
 from backend.export.images import write_png
 from backend.job import Job
 from backend.light.environment import EnvironmentLight
-from backend.loss.metrics import encode_over_white
+from backend.loss.metrics import encode_over_white, encode_srgb
 from backend.optimise.checkpoint import save_checkpoint
 from backend.optimise.fit import Fit
 from backend.optimise.refine import RefineFit
@@ -33,6 +33,7 @@ _EVERY_MESH, _EVERY_MESH_SHARE = (
 )  # seconds, and of the time so far: a long run leaves a hundred meshes, not thousands
 _FIRST_PICTURE, _EVERY_PICTURE = 5.0, 20.0
 _SHARE = 0.01  # of the time that meshes may take from the fit, and pictures again
+_LIGHT_ROWS, _LIGHT_MEAN = 128, 0.25  # of the light's picture, and how bright it is on average
 _MEANINGFUL = 10  # steps after which the first mesh is worth a look: the visual hull has begun to follow the pictures
 
 
@@ -153,7 +154,7 @@ class Watch:
         self._write(lambda: np.savez(self.job.preview / name, vertices=vertices, faces=faces), event)
 
     def _show_picture(self, fit: Fit) -> None:
-        """Photo, render and difference of the first view; and in a file beside it the material's maps as seen there."""
+        """Photo, render and difference of the first view; in files beside it the material's maps as seen there, and the light."""
         assert isinstance(fit, (ShapeFit, RefineFit))
         first = torch.zeros(1, dtype=torch.int64, device=self.views.images.device)
         view = self.views.select(first)
@@ -165,12 +166,15 @@ class Watch:
             image = fit.corrections.exposed(frame.image, first)
             photo, ours = encode_over_white(view.images[0].float()), encode_over_white(image[0])
             maps = maps_strip(frame).chunk(4, 1)
+            around = self.light.to_latlong(_LIGHT_ROWS, cameras.camera_to_world[0])
+            around = encode_srgb(_LIGHT_MEAN * around / around.mean().clamp(min=1e-6)).cpu()
         strip = torch.cat([picture[:height, :width] for picture in (photo, ours, (photo - ours).abs())], 1).cpu()
         maps_seen = torch.cat([picture[:height, :width] for picture in maps], 1).cpu()
         name = f"{fit.name}-{fit.step:06d}"
 
         def write() -> None:
-            write_png(self.job.preview / f"{name}-maps.png", maps_seen)  # first: the event tells of both
+            write_png(self.job.preview / f"{name}-maps.png", maps_seen)  # first: the event tells of all three
+            write_png(self.job.preview / f"{name}-light.png", around)
             write_png(self.job.preview / f"{name}.png", strip)
 
         self._write(write, Preview(path=f"preview/{name}.png", stage=fit.name, step=fit.step))

@@ -18,7 +18,7 @@ ORDER = [
     {"bake"},
     {"export"},
 ]
-ABOVE_ALL = {"pipeline", "commands", "__main__", "console", "job", "scene", "watch", "plan", "memory", "run"}
+ABOVE_ALL = {"live", "pipeline", "commands", "__main__", "console", "job", "scene", "watch", "plan", "memory", "run"}
 
 
 def imports(path: Path) -> list[tuple[int, str]]:

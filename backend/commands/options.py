@@ -174,6 +174,17 @@ def _finished(parser: argparse.ArgumentParser) -> None:
 
 
 def _job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--display", action="store_true", help="show the run in a browser window; without a screen, in OUT/preview/index.html"
+    )
+    parser.add_argument(
+        "--serve",
+        nargs="?",
+        type=int,
+        const=0,
+        metavar="PORT",
+        help="serve that page to this machine alone, on PORT of 127.0.0.1 (default: any that is free)",
+    )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--engine", help=_ENGINE)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of the same request")

@@ -31,6 +31,7 @@ from backend.contract import (
     version,
 )
 from backend.job import Job, absolute, read_request
+from backend.live.show import shown
 
 if TYPE_CHECKING:
     from backend.dataset.source import Reading
@@ -81,9 +82,13 @@ def _run(request: Request, folder: Path, arguments: argparse.Namespace, console:
         if arguments.follow_parent and _is_pipe(sys.stdin):
             job.cancellation.follow_parent()
 
+        title = Path(request.source).stem
+        show = stack.enter_context(shown(job.preview, title, arguments.display, arguments.serve, console))
+
         def emit(event: Event) -> None:
             console(event)
             job.store_event(event)
+            show(event)
             if console.reader_left:
                 job.cancellation.cancel("nobody reads the output any more")
 
@@ -92,6 +97,7 @@ def _run(request: Request, folder: Path, arguments: argparse.Namespace, console:
         except Exception as error:
             failure = explain(error, folder)
             job.store_event(event_of(failure))
+            show(event_of(failure))
             raise failure from (None if failure is error else error)
         emit(Finished(result=str(job.result), seconds=time.monotonic() - began, metrics=result.metrics))
 

@@ -1,0 +1,1 @@
+"""A page that shows a run while it lasts, in any browser and on any system."""
