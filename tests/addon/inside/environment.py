@@ -16,6 +16,9 @@ preferences, work = module("addon.preferences"), module("addon.environment_work"
 stored = bpy.context.preferences.addons[PACKAGE].preferences
 unrender = bpy.ops.unrender
 home = FOLDER / "Käthe's home"
+homes = {}
+for stored.shared in (True, False):
+    homes[str(stored.shared)] = str(preferences.home(stored))
 stored.environment_folder = str(home)
 stored.base_python = GIVEN["base"]
 preferences.LOCK = Path(GIVEN["lock"])
@@ -113,9 +116,13 @@ answer(
     cancel_seconds=cancel_seconds,
     interpreter=interpreter,
     wrong=wrong,
+    homes=homes,
+    own=bpy.utils.extension_path_user(PACKAGE),
     unknown=UNKNOWN,
     left=json.dumps(sorted(str(path) for path in home.glob("**/*"))) if home.exists() else "",
 )
 bpy.ops.preferences.addon_disable(module=PACKAGE)
 sys.stdout.flush()
-os._exit(0)  # 4.2 can crash at its own exit, after all was unregistered
+# Blender 4.2 as a module ends this script with a segmentation fault otherwise, over preferences whose drawing was called from here and
+# which it frees when they are disabled; what is judged has been written by then, and the program Blender has no such end.
+os._exit(0)

@@ -122,6 +122,8 @@ def pressed(kind, times, interrupt=None, **properties):
     start = getattr(button, "invoke", None)
     event = types.SimpleNamespace(type="LEFTMOUSE", value="PRESS")
     outcome = timed(times, label, (lambda: start(context, event)) if start else (lambda: button.execute(context)))
+    if outcome is None:  # a dialog, which is answered as it stands
+        outcome = timed(times, label, lambda: button.execute(context))
     look = 0
     while outcome & {"RUNNING_MODAL", "PASS_THROUGH"}:
         stop = interrupt is not None and interrupt(look)
@@ -130,4 +132,3 @@ def pressed(kind, times, interrupt=None, **properties):
         look += 1
         time.sleep(0.005)
     return outcome, said
-
