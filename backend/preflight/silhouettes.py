@@ -68,9 +68,10 @@ def judge(cameras: Cameras, masks: Tensor) -> tuple[list[Silhouette], list[int],
     against = cells.against.copy()
     conflict = cells.conflicts(trusted, against)
     faulty: list[int] = []
+    limit = _CONFLICT
     while len(cameras) > 2:
-        usual = _SPREAD * float(np.quantile(conflict[trusted], 0.75))
-        if float(conflict[trusted].max()) <= min(max(_CONFLICT, usual), _GRAVE):
+        limit = min(max(limit, _SPREAD * float(np.quantile(conflict[trusted], 0.75))), _GRAVE)  # it never falls
+        if float(conflict[trusted].max()) <= limit:
             break
         if len(faulty) >= _MOST * len(cameras):
             return [cells.silhouette(i, True, cells.against, float(c)) for i, c in enumerate(conflict)], [], True
