@@ -93,6 +93,6 @@ class Server:
         request.send_header("X-Content-Type-Options", "nosniff")
         request.end_headers()
         if body:
-            request.wfile.write(data)
             if name == DATA:
                 self.asked = time.monotonic()
+            request.wfile.write(data)
