@@ -16,9 +16,13 @@ from backend.optimise.portions import portion
 # between 15 % above and 22 % below the plan: 512 px with 1K textures took 2.9 GB at 4 views a step and 2.7 GB at 8; 1600 px with 4K
 # took 11.1 GB.
 CANVAS_PIXEL = 60  # of each rendered pixel: rasteriser, antialiasing and their gradients
+LAYER_PIXEL = (
+    170  # the same of each further layer: its raster, beside those of the others, and what its silhouettes blend
+)
 COVERED_PIXEL = 700  # of each pixel with surface: what is interpolated there, material, shading, and their gradients
 CELL = 480  # of the grid: distance, offsets, weights, Adam's moments, what a step extracts
 TEXEL = 240  # of the textures: eight channels with gradient, moments and the finer mip levels
+OPACITY_TEXEL = 30  # the ninth, where there are layers
 HASH_ENTRY = 2 * 16  # of the hash grid: two features with gradient and moments
 PHOTOGRAPH_PIXEL = 8  # four channels of float16
 BASE = 900_000_000  # light, adjacency, tangent frames, buffers of the kernels, baking
@@ -192,12 +196,15 @@ def follow(plan: Plan, stored: Mapping[str, Any]) -> Plan:
 def views_at_once(request: Request, images: Images, records: bool) -> int:
     """How many views a step renders at a time where memory is not short."""
     views = max(request.shape.views_per_step, request.refine.views_per_step)
-    return max(1, min(views, int(AT_ONCE / _view_bytes(request, images, records))))
+    return max(1, min(views, int(AT_ONCE / _view_bytes(request, images, records, request.refine.layers))))
 
 
-def _view_bytes(request: Request, images: Images, records: bool) -> float:
+def _view_bytes(request: Request, images: Images, records: bool, layers: int) -> float:
+    """Of a view in a stage that shows so many layers. A closed thing covers as much again with its back; what is behind that is less."""
     height, width = images.at(request.views.resolution)
-    return (CANVAS_PIXEL + COVERED * COVERED_PIXEL) * height * width * (RECORDING if records else 1.0)
+    covered = COVERED * (min(layers, 2) + 0.25 * max(0, layers - 2))
+    pixel = CANVAS_PIXEL + LAYER_PIXEL * (layers - 1) + COVERED_PIXEL * covered
+    return pixel * height * width * (RECORDING if records else 1.0)
 
 
 def device_bytes(request: Request, images: Images, at_once: int, photographs: bool, records: bool) -> int:
@@ -211,10 +218,12 @@ def device_bytes(request: Request, images: Images, at_once: int, photographs: bo
         records: the device records its steps as graphs, which keep their memory.
     """
     height, width = images.at(request.views.resolution)
-    view = _view_bytes(request, images, records)
+    layers = request.refine.layers
+    view, deep = (_view_bytes(request, images, records, count) for count in (1, layers))
+    texel = TEXEL if layers == 1 else TEXEL + OPACITY_TEXEL
     entries = request.shape.hash_levels << request.shape.hash_log2_size
     shape = view * portion(request.shape.views_per_step, at_once) + CELL * request.shape.cells**3 + HASH_ENTRY * entries
-    refine = view * portion(request.refine.views_per_step, at_once) + TEXEL * request.asset.texture_size**2
+    refine = deep * portion(request.refine.views_per_step, at_once) + texel * request.asset.texture_size**2
     kept = PHOTOGRAPH_PIXEL * images.train * height * width * (1.25 if photographs else 0.25)
     return round(BASE + kept + max(shape, refine))
 

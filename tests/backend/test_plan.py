@@ -172,3 +172,13 @@ def test_where_nothing_smaller_helps_the_run_ends_in_words_and_can_be_resumed(ph
     assert (error.code, error.exit_status) == ("out-of-memory", 3)
     assert "--resume" in error.hint
     assert torch.load(tmp_path / "out" / "state" / "shape.pt", weights_only=True)["state"]["step"] == 5
+
+
+def test_each_layer_takes_memory_and_fewer_views_are_rendered_at_a_time():
+    needed, at_once = [], []
+    for layers in (1, 2, 8):
+        wish = request(refine={"layers": layers}, views={"resolution": 1024})
+        needed.append(device_bytes(wish, PHOTOGRAPHS, 4, True, True))
+        at_once.append(plan_run(wish, PHOTOGRAPHS, Free(78 * GB, 64 * GB)).at_once)
+    assert needed[0] < needed[1] < needed[2]
+    assert at_once[0] > at_once[2] >= 1

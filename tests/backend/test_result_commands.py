@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
@@ -124,3 +125,18 @@ def test_warm_up_compiles_every_kernel_module(tmp_path):
     status, events = forked_cli.run("warm-up", "--device", "cpu", output=tmp_path / "printed.txt")
     assert status == 0
     assert [event.step for event in events[:-1]] == list(range(1, events[0].steps + 1))
+
+
+def test_an_asset_with_layers_measures_as_the_fit_did_and_its_alpha_is_in_the_files(tmp_path):
+    """From photographs to a result that is read back: what is seen through the surface is drawn by both."""
+    source, out = write_scene(tmp_path / "photos"), tmp_path / "out"
+    wish = ["--set", "refine.layers=3", "--set", "asset.alpha=clip", "--set", "shape.steps=10"]
+    status, text = forked_cli.talk("reconstruct", source, "-o", out, *forked_cli.TINY, *wish, output=tmp_path / "a.txt")
+    assert status == 0, text
+    result = contract.read_result(out)
+    assert result.alpha == "clip"
+    assert iio.imread(result.path("base_color")).shape[2] == 4
+    status, text = forked_cli.talk("evaluate", out, source, output=tmp_path / "printed.txt")
+    assert status == 0, text
+    table = json.loads((out / "evaluation.json").read_text())
+    assert table["mean"]["psnr"] == pytest.approx(result.metrics["psnr"], abs=0.1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from round_trip import original, ours  # noqa: E402
+from round_trip import original, ours
 
 
 def imported(folder):

@@ -8,13 +8,16 @@ from known import cube_sphere, paint, skylight
 
 from backend.contract import LightSettings, RefineStage, RefineWeights
 from backend.dataset.mesh_file import SurfaceMaps, TexturedMesh
+from backend.engines.select import select_engine
 from backend.geometry.mesh import Mesh
 from backend.loss.metrics import encode_over_white, psnr
 from backend.material.channels import FIRST_OPACITY, MaterialMaps, flat_normal
 from backend.material.textures import MaterialTextures
 from backend.optimise.checkpoint import load_checkpoint, save_checkpoint
 from backend.optimise.fit import run
+from backend.optimise.recorded import Recorded
 from backend.optimise.refine import RefineFit
+from backend.render.renderer import Renderer
 from backend.render.supersample import render_averaged
 from backend.render.synthetic import reference_dataset
 
@@ -43,7 +46,7 @@ def scene(renderer):
         return lantern(), reference_dataset(renderer, lantern(), skylight(), 32, 10)
 
 
-def fit_of(scene, renderer, layers, steps):
+def fit_of(scene, renderer, layers, steps, device="cpu"):
     thing, dataset = scene
     color = torch.full((SIZE, SIZE, 3), 0.5)
     maps = MaterialMaps(color, torch.full((SIZE, SIZE, 1), 0.7), torch.zeros(SIZE, SIZE, 1), flat_normal(color))
@@ -52,9 +55,11 @@ def fit_of(scene, renderer, layers, steps):
         weights=RefineWeights(material_smoothness=0, roughness_metallic_smoothness=0),
     )  # fmt: skip
     vertices = dataset.similarity.to_normalised(thing.vertices)
+    mesh = Mesh(*(part.to(device) for part in (vertices, thing.faces, thing.uvs, thing.uv_faces)))
+    maps = maps.each(lambda values: values.to(device))
     return RefineFit(
-        settings, dataset.train, Mesh(vertices, thing.faces, thing.uvs, thing.uv_faces),
-        MaterialTextures(maps.with_opacity(FIRST_OPACITY) if layers > 1 else maps), skylight(),
+        settings, dataset.train.to(device), mesh,
+        MaterialTextures(maps.with_opacity(FIRST_OPACITY) if layers > 1 else maps), skylight().to(device),
         LightSettings(file="known.hdr", lock=True), True, renderer, 5, coarse_to_fine=False,
     )  # fmt: skip
 
@@ -93,3 +98,16 @@ def test_a_checkpoint_keeps_the_opacity_bit_for_bit(scene, renderer, tmp_path):
     run(second, lambda *_: True)
     assert torch.equal(second.textures.values, whole.textures.values)
     assert (whole.textures.values[..., 8:] != FIRST_OPACITY).any()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_recorded_steps_are_the_steps_as_they_are(scene):
+    """Peeling, shading of all layers in a list of fixed length, compositing and their gradients, replayed as a graph."""
+    device, found = torch.device("cuda", 0), []
+    for recordable in (True, False):
+        fit = fit_of(scene, Renderer(select_engine("builtin", device)), 3, 12, device)
+        fit.recorded = Recorded(fit._step, device, recordable)
+        run(fit, lambda *_: True)
+        found.append(fit.textures.values.detach())
+    assert (found[0] - found[1]).abs().mean() < 1e-4
+    assert (found[0][..., 8] != FIRST_OPACITY).any()
