@@ -33,11 +33,8 @@ def writer() -> Iterator[Write]:
 
 def _write(scene: bpy.types.Scene, strips: object, frame: MovieFrame, size: tuple[int, int], path: Path) -> None:
     scene.render.resolution_x, scene.render.resolution_y = size
-    now = (
-        bpy.context.scene.frame_current
-    )  # a still is rendered at the frame of the scene in the window, whichever is rendered
     try:
-        strip = strips.new_movie("frame", str(frame.file), 1, now - frame.index)
+        strip = strips.new_movie("frame", str(frame.file), 1, scene.frame_current - frame.index)
     except RuntimeError as error:
         raise EnvironmentFault(
             f"{frame.file} cannot be decoded: {error}", hint="Convert it to an image sequence.", code="movie-unreadable"
@@ -45,7 +42,8 @@ def _write(scene: bpy.types.Scene, strips: object, frame: MovieFrame, size: tupl
     try:
         strip.colorspace_settings.name = scene.sequencer_colorspace_settings.name
         scene.render.filepath = str(path)
-        bpy.ops.render.render(write_still=True, scene=scene.name)
+        with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):  # see studio.bystander
+            bpy.ops.render.render(write_still=True, scene=scene.name)
     finally:
         strips.remove(strip)
     if not path.is_file():

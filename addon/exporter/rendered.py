@@ -16,7 +16,7 @@ from mathutils import Matrix
 
 from ...backend import contract
 from . import cameras, rig
-from .studio import Quality, studio_scene
+from .studio import Quality, bystander, studio_scene
 
 OnView = Callable[[int, int], None]
 CAPTURE_FORMAT = 1
@@ -125,7 +125,8 @@ def write(
                 studio.cycles.seed = quality.seed + index  # no two views share their noise
             relative = f"images/{index:03}_{file_stem(view.name)}.exr"
             studio.render.filepath = str(folder / relative)
-            bpy.ops.render.render(write_still=True, scene=studio.name)
+            with bystander(studio):
+                bpy.ops.render.render(write_still=True, scene=studio.name)
             if not (folder / relative).is_file():
                 raise contract.EnvironmentFault(
                     f"{folder / relative} was not written by the renderer", code="not-written"

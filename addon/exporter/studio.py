@@ -81,6 +81,22 @@ def studio_scene(
             bpy.data.collections.remove(rest)
 
 
+@contextlib.contextmanager
+def bystander(scene: bpy.types.Scene) -> Iterator[None]:
+    """Renders inside the block leave the scene in the window alone.
+
+    At its end a render evaluates the animation of the context's scene once more, and changes that are not keyed would be lost. So the
+    context has an empty scene, of the frame that is to be rendered: a still is rendered at the frame of the context's scene.
+    """
+    empty = bpy.data.scenes.new("Unrender Bystander")
+    try:
+        empty.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        with bpy.context.temp_override(scene=empty, view_layer=empty.view_layers[0]):
+            yield
+    finally:
+        bpy.data.scenes.remove(empty)
+
+
 def _can_draw() -> bool:
     """Whether this process can have a graphics context. Asked for one in vain, Blender aborts."""
     if sys.platform != "linux" or not bpy.app.background:

@@ -8,6 +8,13 @@ from mathutils import Vector
 
 from ...backend.contract import RequestError
 
+# what the picker of the box offers. Blender 4.2 as a module crashes at its end over a property that has a poll function
+_EMPTIES: dict[str, Any] = (
+    {"poll": lambda _settings, thing: thing.type == "EMPTY"}
+    if bpy.app.version >= (4, 3, 0) or bpy.app.binary_path
+    else {}
+)
+
 
 class CaptureSettings:
     """The part of a scene's settings that the Capture panel shows."""
@@ -85,9 +92,9 @@ class CaptureSettings:
     )
     box: bpy.props.PointerProperty(
         type=bpy.types.Object,
-        poll=lambda _settings, thing: thing.type == "EMPTY",
         name="Box",
         description="An empty displayed as a cube, around what is to be reconstructed. None finds the bounds itself",
+        **_EMPTIES,
     )
     count: bpy.props.IntProperty(
         name="Views", description="Views of the rig that are fitted", default=48, min=2, max=1000

@@ -39,7 +39,9 @@ def test_each_frame_of_a_clip_a_sequence_and_a_movie_is_a_view_and_the_scene_sta
         shown = found["shown"][Path(image.name).stem[4:]]
         assert np.array_equal(np.array(Image.open(image.image))[..., :3], np.array(Image.open(shown["file"]))[..., :3])
         assert image.camera_to_world == pytest.approx(np.array(shown["pose"]), abs=1e-6)
-        assert image.lens.focal[0] == pytest.approx(shown["lens"] / 36 * 200 * 64 / 100, rel=1e-6)  # as high as the frame
+        assert image.lens.focal[0] == pytest.approx(
+            shown["lens"] / 36 * 200 * 64 / 100, rel=1e-6
+        )  # as high as the frame
     frames = json.loads((tmp_path / "frames/transforms.json").read_text())["frames"]
     assert {frame["w"] for frame in frames} == {96}
 

@@ -3,7 +3,17 @@
 import bpy
 
 # the window's own, which changes as one looks; and what Blender computes from the rest
-LEFT_OUT = {"all_ids", "window_managers", "screens", "workspaces", "rna_type", "depsgraph", "bl_rna", "is_evaluated", "original"}
+LEFT_OUT = {
+    "all_ids",
+    "window_managers",
+    "screens",
+    "workspaces",
+    "rna_type",
+    "depsgraph",
+    "bl_rna",
+    "is_evaluated",
+    "original",
+}
 
 
 def dump():
@@ -29,7 +39,9 @@ def _walk(struct, path, found, above):
         return
     above = (*above, key)
     for name in struct.keys() if isinstance(struct, bpy.types.ID) else ():
-        found[f"{path}[{name!r}]"] = repr(struct[name]) if not hasattr(struct[name], "to_dict") else repr(struct[name].to_dict())
+        found[f"{path}[{name!r}]"] = (
+            repr(struct[name]) if not hasattr(struct[name], "to_dict") else repr(struct[name].to_dict())
+        )
     for kind in struct.bl_rna.properties:
         name = kind.identifier
         if name in LEFT_OUT:

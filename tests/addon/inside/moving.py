@@ -130,9 +130,12 @@ wanted = {
     for frame in (11, 13, 15, 17)
 }
 follower.constraints.clear()
-follower.hide_set(False)
+bpy.context.view_layer.update()
 export("alone", source="CLIP", frames=100)
-alone = {f"shot_0005_{view.frame + 10:04}": [list(row) for row in view.matrix] for view in clip.tracking.reconstruction.cameras}
+alone = {
+    f"shot_0005_{view.frame + 10:04}": [list(row) for row in view.matrix]
+    for view in clip.tracking.reconstruction.cameras
+}
 
 refusals = {}
 clip.tracking.camera.distortion_model, clip.tracking.camera.division_k1 = "DIVISION", 0.1
