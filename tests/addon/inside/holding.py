@@ -77,6 +77,7 @@ def fresh():
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     globals()["scene"] = bpy.context.scene
     globals()["settings"] = scene.unrender
+    scene.world = bpy.data.worlds.new("Mine")
     settings.import_cameras, settings.folder = True, str(FOLDER / "job")
 
 
