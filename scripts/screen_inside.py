@@ -16,7 +16,7 @@ import bpy
 GIVEN = json.loads(os.environ["UNRENDER_SCREEN"])
 FOLDER = Path(GIVEN["folder"])
 PAINT = (0.8, 0.25, 0.08, 1.0)
-PATIENCE = 200.0  # seconds for any one step
+PATIENCE = 400.0  # seconds for any one step
 
 
 def until(condition: Callable[[], bool], words: str) -> Iterator[None]:
@@ -109,7 +109,7 @@ def set_up() -> None:
         "advanced": True,
         "view_resolution": 64,
         "grid_cells": 32,
-        "shape_steps": 200 if GIVEN["sitting"] == "whole" else 600,  # time to be killed in
+        "shape_steps": 200 if GIVEN["sitting"] == "whole" else 260,  # time to be killed in
         "refine_steps": 120,
         "threads": 2,
     }

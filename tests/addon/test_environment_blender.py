@@ -49,6 +49,8 @@ def test_every_state_is_drawn_and_no_operator_holds_the_window(blender, tmp_path
     assert "not ready" in said["chosen"] and "tinything" in said["chosen"]
     assert "may not go online" in found["offline"] and "Allow Online Access" in found["offline"]
     assert "is going on" in found["second"]
+    assert found["homes"]["False"].startswith(found["own"])  # goes with this version of Blender
+    assert "resources" not in found["homes"]["True"] and found["homes"]["True"].endswith("environments")
     assert found["made"] == ["FINISHED"] and "Käthe's home" in found["interpreter"] and found["left"] in ("", "[]")
     assert found["cancel_seconds"] < 1.0
     assert max(found["times"].values()) < 0.1, found["times"]
