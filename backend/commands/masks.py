@@ -10,8 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from backend.capture.agree import agreed_regions
 from backend.capture.chroma import backdrop_colour, chroma_inside, encoded_to_light, named_colour
 from backend.capture.coverage import Coverage, coverage, suspicions
 from backend.capture.cut import grab_cut, projected_region, rectangle_region, without_specks
@@ -29,11 +31,14 @@ from backend.capture.soft_edge import soft_edge
 from backend.console import Console
 from backend.contract import Cancelled, Finished, Progress, RequestError, Warned
 from backend.dataset.picture_file import Picture
+from backend.dataset.pixels import resize_area
 from backend.dataset.posed import listed
 from backend.job import Cancellation
 
 EVEN = 0.5  # of the border has the backdrop's colour, else the backdrop is not of one colour
 BAND = 0.004  # of the long side: how far a soft edge reaches to each side, in pixels at least 2
+FIRST_LONGEST = 240  # pixels of the first cuts, whose outlines need not be exact
+LEAST_VIEWS = 4  # from which on views are asked to agree
 Method = Callable[[Subject, Picture], np.ndarray]
 
 
@@ -105,7 +110,7 @@ def _method(arguments: argparse.Namespace, folder: Path, subjects: list[Subject]
     if arguments.method == "chroma":
         return _chroma(arguments.color, uneven)
     if arguments.method == "box":
-        return _box(arguments.box, folder, subjects)
+        return _box(arguments.box, folder, subjects, arguments.threads or os.cpu_count() or 1)
     learned = learned_masks(arguments.model, arguments.download)
     return lambda subject, picture: learned(encoded_colour(picture))
 
@@ -141,7 +146,7 @@ def _chroma(color: str | None, uneven: list[str]) -> Method:
     return method
 
 
-def _box(box: list[float] | None, folder: Path, subjects: list[Subject]) -> Method:
+def _box(box: list[float] | None, folder: Path, subjects: list[Subject], threads: int) -> Method:
     corners = None
     posed = all(subject.posed is not None for subject in subjects)
     if box is not None and len(box) not in (4, 6):
@@ -160,18 +165,45 @@ def _box(box: list[float] | None, folder: Path, subjects: list[Subject]) -> Meth
                 code="box-missing",
             )
 
+    rectangle = None if corners is not None or box is None else (box[0], box[1], box[2], box[3])
+    regions = {} if corners is None else _regions(subjects, corners, threads)
+
     def method(subject: Subject, picture: Picture) -> np.ndarray:
         height, width = picture.values.shape[:2]
-        if corners is None:
-            assert box is not None
-            region = rectangle_region((box[0], box[1], box[2], box[3]), height, width)
+        if rectangle is not None:
+            region = rectangle_region(rectangle, height, width)
         else:
-            assert subject.posed is not None
-            region = projected_region(*corners, subject.posed.camera_to_world, subject.posed.lens, height, width)
+            small = regions[subject.name].astype(np.uint8)
+            region = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
         encoded = encoded_colour(picture)
         return _softened(encoded, grab_cut(encoded, region))
 
     return method
+
+
+def _regions(subjects: list[Subject], corners: tuple[np.ndarray, np.ndarray], threads: int) -> dict[str, np.ndarray]:
+    """Where each view may show the object: first the box as its camera sees it, then what the first cuts of most views agree on."""
+
+    def first(subject: Subject) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float, float]]:
+        assert subject.posed is not None
+        encoded = encoded_colour(read_subject(subject))
+        height, width = encoded.shape[:2]
+        shrink = min(1.0, FIRST_LONGEST / max(height, width))
+        size = (max(2, round(height * shrink)), max(2, round(width * shrink)))
+        small = resize_area(encoded, size)
+        region = projected_region(*corners, subject.posed.camera_to_world, subject.posed.lens, *size)
+        return region, grab_cut(small, region), subject.posed.lens.intrinsics(size[1], size[0])
+
+    with ThreadPoolExecutor(threads) as pool:
+        outlines, cuts, lenses = zip(*pool.map(first, subjects))
+    if len(subjects) < LEAST_VIEWS:
+        return {subject.name: region for subject, region in zip(subjects, outlines)}
+    poses = [subject.posed.camera_to_world for subject in subjects if subject.posed is not None]
+    agreed = agreed_regions(poses, lenses, cuts, *corners)
+    return {
+        subject.name: outline & region if (outline & region).any() else outline
+        for subject, outline, region in zip(subjects, outlines, agreed)
+    }
 
 
 def _softened(encoded: np.ndarray, inside: np.ndarray) -> np.ndarray:
