@@ -8,8 +8,8 @@
 
 Needs Python 3.11 and nothing else, and 3.13 for Blender 5.2; makes its environments on the first call (see scripts/environments.py).
 Three groups run at once: what needs no Blender; the tests in Blender, one version after the other; and, at a low priority, damaged files
-for each parser of binary files (see scripts/fuzz.py; --quick leaves it out). Each part's words are printed when
-it has ended. The exit status is 0 only when everything passed.
+for each parser of binary files (see scripts/fuzz.py; --quick leaves it out). Each part's words are printed when it has ended. The exit
+status is 0 only when everything passed.
 """
 
 from __future__ import annotations
