@@ -14,7 +14,7 @@ import bpy
 import numpy as np
 from common import FOLDER, GIVEN, answer, camera, counts, install, module
 from mathutils import Matrix
-from small_result import save, write_ball
+from small_result import write_ball
 from windowed import LIMIT, pressed, second_blender, timed, window
 
 os.environ.pop("UNRENDER_BACKEND_PYTHON", None)
@@ -62,7 +62,7 @@ facts, every = {}, {}
 
 def fair(kind, prepare=lambda: None, **given):
     """Press a button. Where it held the window for too long, twice more: another process may have had the processor, an operator not."""
-    for attempt in range(3):
+    for _ in range(3):
         prepare()
         times = {}
         outcome, said = pressed(kind, times, **given)
