@@ -14,6 +14,8 @@ from backend.contract import RequestError, ViewSettings
 from backend.dataset.distortion import Distortion
 from backend.dataset.load import load
 from backend.dataset.posed import Lens
+from backend.optimise.corrections import Corrections
+from backend.render.camera import clip_positions
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -171,6 +173,43 @@ def test_photographs_with_a_turn_follow_the_camera_file(tmp_path):
     assert dataset.train.canvas == (64, 48) and "turned upright" in dataset.warnings[0]
     change(tmp_path, lambda content: (content.pop("w"), content.pop("h")))
     refused(tmp_path, "image-orientation", r"\.jpg: its EXIF data asks for a turn")
+
+
+def test_one_camera_held_level_and_upright_and_masks_that_are_soft(tmp_path):
+    """Half the pictures are turned with their cameras; a mask's value is the coverage expected, not a side of a threshold."""
+    write_scene(tmp_path, size=(64, 48), intrinsics=(90.0, 92.0, 30.0, 24.0), masks="files")
+    level = load(tmp_path, SETTINGS).train
+    for name in ("000.png", "002.png"):
+        for folder in ("images", "masks"):
+            pixels = np.asarray(Image.open(tmp_path / folder / name)).copy()
+            if folder == "masks":
+                pixels[pixels > 0] = 128
+            Image.fromarray(np.rot90(pixels)).save(tmp_path / folder / name)  # its top is the level picture's right
+
+    def hold_upright(content):
+        turn = np.array([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])  # right was down, up was right
+        for frame in content["frames"]:
+            if frame["file_path"].endswith(("000.png", "002.png")):
+                frame.update(w=48, h=64, fl_x=92.0, fl_y=90.0, cx=24.0, cy=64.0 - 30.0)
+                frame["transform_matrix"] = (np.array(frame["transform_matrix"]) @ turn).tolist()
+
+    change(tmp_path, hold_upright)
+    dataset = load(tmp_path, SETTINGS)
+    mixed = dataset.train
+    assert dataset.warnings == () and mixed.canvas == (64, 64)
+    assert mixed.cameras.sizes[:3].tolist() == [[64, 48], [48, 64], [64, 48]]
+    turned = torch.rot90(level.images[0, :48])
+    softness = 128 / 255
+    torch.testing.assert_close(mixed.images[0, :, :48].float(), softness * turned.float(), atol=1e-3, rtol=0)
+    point = torch.tensor([[0.3, -0.2, 0.4]])
+    (x, y), (across, down) = (_pixel(point, views.cameras.select(torch.tensor([0]))) for views in (level, mixed))
+    assert (across, down) == pytest.approx((y, 64 - x), abs=1e-3)
+    assert Corrections(mixed.cameras).log_focal.shape == (1,)
+
+
+def _pixel(point, cameras):
+    clip = clip_positions(point, cameras, (64, 64))[0, 0]
+    return ((clip[:2] / clip[3] + 1.0) * 32.0).tolist()
 
 
 def _rename(content, suffix):
