@@ -47,7 +47,9 @@ def compare(one: Path, other: Path) -> dict[str, float]:
         "value": float(np.abs(colours[1] / colours[0] - 1.0).max()),
         "brightest": float(second[..., :3].max()),
         "background": float(np.abs(second[outside]).max()),
-        "edge": float(np.abs(np.median(straight, axis=0) / colours[1] - 1.0).max()),
+        "edge": float(np.abs(np.median(straight, axis=0) / colours[1] - 1.0).max())
+        if edge.any()
+        else 1.0,  # none is soft
     }
 
 
