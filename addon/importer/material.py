@@ -73,15 +73,18 @@ def see_through(material: bpy.types.Material, alpha: contract.Alpha) -> None:
     tree = material.node_tree
     for shader in [node for node in tree.nodes if node.type == "BSDF_PRINCIPLED"]:
         picture = next((link.from_node for link in shader.inputs["Base Color"].links), None)
-        shows = picture is not None and picture.type == "TEX_IMAGE" and picture.image is not None
-        if not shows or shader.inputs["Alpha"].is_linked or picture.image.get(marks.KIND) != "base_color":
+        image = getattr(picture, "image", None)
+        shows = image is not None and image.get(marks.KIND) == "base_color"
+        if picture is None or not shows or shader.inputs["Alpha"].is_linked:
             continue
         socket = picture.outputs["Alpha"]
         if alpha == "clip":
             there = tree.nodes.new("ShaderNodeMath")
             there.operation, there.label = "GREATER_THAN", "Alpha Clip"
             there.location = (-300, 200)
-            there.inputs[1].default_value = contract.ALPHA_CUTOFF
+            cutoff = there.inputs[1]
+            assert isinstance(cutoff, bpy.types.NodeSocketFloat)
+            cutoff.default_value = contract.ALPHA_CUTOFF
             tree.links.new(socket, there.inputs[0])
             socket = there.outputs["Value"]
         tree.links.new(socket, shader.inputs["Alpha"])
