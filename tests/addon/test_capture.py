@@ -16,5 +16,7 @@ def test_photographs_on_backgrounds_are_where_blender_draws_them(blender):
     assert found["box"] == pytest.approx([-1, -1, -2, 3, 1, 2]) and found["source"]
     assert found["said"]["well"] == ["Only 2 views to fit; 24 and more work well"]
     assert any("shows no background image" in said for said in found["said"]["spoilt"])
-    assert found["said"]["folder"] == ["Found: transforms.json, cameras of instant-ngp, nerfstudio, NeRF-synthetic, Unrender"]
+    assert found["said"]["folder"] == [
+        "Found: transforms.json, cameras of instant-ngp, nerfstudio, NeRF-synthetic, Unrender"
+    ]
     assert found["said"]["rig"] == ["No object is selected"]

@@ -156,7 +156,7 @@ for thing, file, kind in ((rows, "shot_0005.png", "SEQUENCE"), (film, "film.mkv"
     image = bpy.data.images.load(str(FOLDER / file), check_existing=False)
     image.source = kind
     item = thing.data.background_images.new()
-    item.image = image
+    item.image, item.frame_method = image, "FIT"
     user = item.image_user
     user.frame_start, user.frame_duration, user.frame_offset = 3, 5, 4 + 2 if kind == "SEQUENCE" else 2
 select(rows, film)
