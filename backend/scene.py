@@ -14,6 +14,7 @@ from backend.dataset.load import read_source
 from backend.dataset.mesh_file import TexturedMesh
 from backend.dataset.reference import read_environment, read_mesh
 from backend.dataset.source import Reading, Source, survey
+from backend.dataset.unit_square import into_unit_square
 from backend.dataset.views import Dataset, Similarity
 from backend.geometry.mesh import Mesh
 from backend.light.environment import EnvironmentLight
@@ -69,9 +70,9 @@ def read_scene(
         reading: of the photographs, where it was begun before.
         ready: waits until the renderer may be used.
     """
-    given = (
-        _unwrapped(Path(request.keep_mesh)) if request.keep_mesh else None
-    )  # first: views may take minutes to render
+    given, told = (  # first: views may take minutes to render
+        _unwrapped(Path(request.keep_mesh)) if request.keep_mesh else (None, ())
+    )
     source = survey(Path(request.source), request.views.holdout) if reading is None else reading.source
     if source is None:
         ready()
@@ -84,7 +85,7 @@ def read_scene(
     else:
         light = _known_light(request.light.file, request, request.light.resolution, torch.device("cpu"))
     kept = None if given is None else _keep(given, dataset.similarity, request, device)
-    return Scene(dataset, light.to(device), kept)
+    return Scene(replace(dataset, warnings=(*dataset.warnings, *told)), light.to(device), kept)
 
 
 def _reference(request: Request, asset: TexturedMesh, renderer: Renderer, device: torch.device) -> Dataset:
@@ -110,16 +111,13 @@ def _fixed(light: EnvironmentLight, request: Request) -> EnvironmentLight:
     return light.turning_with_cameras() if request.light.space == "camera" else light
 
 
-def _unwrapped(path: Path) -> TexturedMesh:
+def _unwrapped(path: Path) -> tuple[TexturedMesh, tuple[str, ...]]:
+    """A mesh with texture coordinates in the unit square, and what had to be done for it."""
     asset = read_mesh(path)
-    beyond = (asset.uvs < -1e-4).any() or (asset.uvs > 1.0 + 1e-4).any()
-    if beyond:
-        raise RequestError(
-            f"{path}: texture coordinates reach outside 0 to 1, so one texel would show in several places",
-            hint="unwrap the mesh into the unit square (in Blender: UV > Pack Islands), or leave keep_mesh out",
-            code="mesh-uvs",
-        )
-    return asset
+    if not ((asset.uvs < -1e-4).any() or (asset.uvs > 1.0 + 1e-4).any()):
+        return asset, ()
+    told = f"{path.name}: its texture coordinates reach outside 0 to 1 and were shrunk into it, so the result's differ from the file's"
+    return into_unit_square(asset), (told,)
 
 
 def _keep(

@@ -82,9 +82,6 @@ def test_what_is_wrong_with_a_known_scene_is_said_in_words(folder, renderer):
     environment = {"environment": str(folder / "sky.hdr"), **fields}
     wrong = {
         "environment-missing": request(folder, views=fields),
-        "mesh-uvs": request(
-            folder, views=environment, keep_mesh=str(write_obj(folder, "tiled", paint(), uv_scale=2.0))
-        ),
         "mesh-misplaced": request(
             folder, views=environment, keep_mesh=str(write_obj(folder, "far", paint(), shift=4.0))
         ),
@@ -96,7 +93,7 @@ def test_what_is_wrong_with_a_known_scene_is_said_in_words(folder, renderer):
             read_scene(asked, renderer, cpu)
         assert caught.value.code == code, caught.value.message
         assert str(folder) in caught.value.message and caught.value.hint
-    assert len(wrong) == 5
+    assert len(wrong) == 4
 
 
 def test_a_mesh_in_the_scenes_own_coordinates_fills_the_box(folder, renderer):
@@ -126,3 +123,19 @@ def test_views_of_a_mesh_stand_in_the_light_that_a_known_light_is(folder, render
     (of_views, turn_of_views), (known, turn) = made
     assert turn_of_views == turn == pytest.approx(torch.pi / 2)
     assert torch.equal(of_views, known) and torch.allclose(known, 2.0 * sky(), rtol=0.02)
+
+
+def test_texture_coordinates_beyond_the_unit_square_are_shrunk_into_it_with_their_texture(folder, renderer):
+    views = {"environment": str(folder / "sky.hdr"), "resolution": 48, "count": 2}
+    tiled = write_obj(folder, "tiled", paint(), uv_scale=2.0)
+    scene = read_scene(request(folder, views=views, keep_mesh=str(tiled)), renderer, torch.device("cpu"))
+    mesh, maps = scene.kept
+    assert any("tiled.obj" in told and "outside 0 to 1" in told for told in scene.dataset.warnings)
+    assert mesh.uvs.min() >= 0.0 and mesh.uvs.max() <= 1.0
+    given = read_mesh(tiled)
+    corners, before = mesh.uvs[mesh.uv_faces.long()].mean(1), given.uvs[given.uv_faces.long()].mean(1)
+    row, column = (corners[:, 1] * 64).long(), (corners[:, 0] * 64).long()
+    height, width = given.maps.base_color.shape[:2]
+    then = (before[:, 1] % 1 * height).long(), (before[:, 0] % 1 * width).long()
+    assert (maps.base_color[row, column] - given.maps.base_color[then]).abs().mean() < 0.05
+    assert given.maps.base_color.std() > 0.1
