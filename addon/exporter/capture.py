@@ -24,7 +24,10 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
         if changing := shots(context):
             return _frames(context, changing, folder, on_view)
         return finish(copying(context, folder, on_view))
-    chosen = _subject(context)
+    chosen, masked = _subject(context), settings.mask != "ALPHA"
+    only = chosen if settings.only_selected or masked else None
+    if not chosen and (settings.source == "RIG" or only is not None):
+        raise _nothing(settings)
     with contextlib.ExitStack() as stack:
         if settings.source == "RIG":
             size = (settings.resolution, settings.resolution)
@@ -34,10 +37,6 @@ def export(context: bpy.types.Context, folder: Path, on_view: rendered.OnView) -
             views = stack.enter_context(
                 rendered.scene_camera_views(checks.camera_objects(context), depsgraph, settings.held_out)
             )
-        masked = settings.mask != "ALPHA"
-        only = chosen if settings.only_selected or masked else None
-        if only is not None and not chosen:
-            raise _nothing(settings)
         quality = studio.Quality(
             size=size, samples=settings.samples, engine=settings.engine, surroundings="UNSEEN" if masked else "ABSENT"
         )
@@ -86,7 +85,7 @@ def _nothing(settings: bpy.types.PropertyGroup) -> RequestError:
         )
     return RequestError(
         "no object is selected",
-        hint="Select what is to be reconstructed, or switch Only Selected off.",
+        hint="Select what is to be reconstructed; views of the scene's cameras can also be taken with Only Selected off.",
         code="selection-empty",
     )
 

@@ -15,6 +15,8 @@ LEFT_OUT = {
     "original",
 }
 LEFT_OUT |= {"tag", "storage_type", "uv_sculpt"}  # reading uv_sculpt ends Blender 4.2 where the file has none
+if bpy.app.version < (4, 3, 0):
+    LEFT_OUT.add("users")  # Blender 4.2 counts a scene's objects twice when it is copied and once when the copy goes
 
 
 def dump():
@@ -39,10 +41,10 @@ def _walk(struct, path, found, above):
     if key in above:
         return
     above = (*above, key)
-    for name in struct.keys() if isinstance(struct, bpy.types.ID) else ():
-        found[f"{path}[{name!r}]"] = (
-            repr(struct[name]) if not hasattr(struct[name], "to_dict") else repr(struct[name].to_dict())
-        )
+    own = struct.keys() if isinstance(struct, bpy.types.ID) else ()
+    for name in (name for name in own if name not in struct.bl_rna.properties):  # add-ons' registered ones come below
+        value = struct[name]
+        found[f"{path}[{name!r}]"] = repr(value.to_dict() if hasattr(value, "to_dict") else value)
     for kind in struct.bl_rna.properties:
         name = kind.identifier
         if name in LEFT_OUT:
