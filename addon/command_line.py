@@ -117,7 +117,7 @@ class _Speaker:
 
 
 def _export_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", choices=("rig", "scene", "photos"), help="cameras (default: the file's setting)")
+    parser.add_argument("--source", choices=("rig", "scene", "photos", "clip"), help="cameras (default: the file's setting)")
     parser.add_argument("--views", type=int, metavar="N", help="views of the rig that are fitted")
     parser.add_argument("--held-out", type=int, metavar="N", help="views that only measure the result")
     parser.add_argument("--resolution", type=int, metavar="PIXELS", help="side of the rig's views")
@@ -126,6 +126,9 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--object", action="append", metavar="NAME", help="object to capture; may be repeated (default: the selected)"
     )
+    parser.add_argument("--frames", type=int, metavar="N", help="most frames taken of a clip, a sequence or a movie")
+    parser.add_argument("--mask", choices=("alpha", "selected", "index"), help="what the views' alpha marks")
+    parser.add_argument("--mask-index", type=int, metavar="N", help="pass index of the objects, for --mask index")
     parser.add_argument("--all", action="store_true", help="show the whole scene in the views, not only the objects")
 
 
@@ -166,6 +169,9 @@ def _export(options: argparse.Namespace, say: _Speaker) -> None:
         "resolution": options.resolution,
         "samples": options.samples,
         "engine": options.renderer and options.renderer.upper(),
+        "frames": options.frames,
+        "mask": options.mask and options.mask.upper(),
+        "mask_index": options.mask_index,
         "only_selected": False if options.all else None,
     }
     if options.object:
