@@ -29,7 +29,7 @@ import build_extension
 import environments
 import processes
 
-SIZE = (1280, 1120)  # of the screen, in pixels
+SIZE = (1280, 1250)  # of the screen, in pixels
 LIMIT = 1200.0  # seconds for one window; a minute or two where nothing else runs
 INSIDE = Path(__file__).with_name("screen_inside.py")
 
