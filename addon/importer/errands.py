@@ -80,6 +80,8 @@ def take(file: Path) -> bpy.types.Mesh:
         wanted.meshes = list(there.meshes)
     (block,) = wanted.meshes
     block.use_fake_user = False
+    for library in [each for each in bpy.data.libraries if Path(bpy.path.abspath(each.filepath)) == file]:
+        bpy.data.libraries.remove(library)  # nothing is linked from it, and its file goes
     return block
 
 
