@@ -36,7 +36,7 @@ def export_views(
     Args:
         folder: the job folder; None takes the scene's.
         on_view: called with (views done, views in all).
-        settings: `source` 'RIG', 'SCENE' or 'PHOTOS', `count`, `held_out`, `resolution`, `samples`, `only_selected`, ...
+        settings: `source` 'RIG', 'SCENE', 'PHOTOS' or 'CLIP', `count`, `frames`, `held_out`, `resolution`, `samples`, `mask`, ...
 
     Raises UnrenderError; what is missing on the disk or cannot be written raises OSError.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -76,7 +77,7 @@ def _subject(context: bpy.types.Context) -> list[bpy.types.Object]:
     return [thing for thing in things if thing.type not in {"CAMERA", "LIGHT"}]
 
 
-def _nothing(settings: bpy.types.PropertyGroup) -> RequestError:
+def _nothing(settings: Any) -> RequestError:
     if settings.mask == "INDEX":
         return RequestError(
             f"no object has the pass index {settings.mask_index}",

@@ -135,10 +135,10 @@ def _masks(context: bpy.types.Context) -> Iterator[str]:
         stored = [clip.filepath] if clip is not None else []
     else:
         for thing in camera_objects(context):
-            clip = clips.followed(thing, scene)
+            solved = clips.followed(thing, scene)
             shown = [item for item in thing.data.background_images if item.show_background_image]
             contents = [item.clip if item.source == "MOVIE_CLIP" else item.image for item in shown]
-            stored += [block.filepath for block in contents or [clip] if block is not None]
+            stored += [block.filepath for block in contents or [solved] if block is not None]
     if masks is None and any(Path(name).suffix.lower() in PLAIN for name in stored):
         yield "Photographs of a kind without alpha need a folder of masks"
 

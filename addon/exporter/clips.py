@@ -15,7 +15,7 @@ from . import cameras, frames
 def followed(thing: bpy.types.Object, scene: bpy.types.Scene) -> bpy.types.MovieClip | None:
     """The clip whose solution moves this camera by a Camera Solver constraint; None where none does."""
     for constraint in thing.constraints:
-        if constraint.type == "CAMERA_SOLVER" and not constraint.mute:
+        if isinstance(constraint, bpy.types.CameraSolverConstraint) and not constraint.mute:
             clip = scene.active_clip if constraint.use_active_clip else constraint.clip
             if clip is not None:
                 return clip

@@ -96,7 +96,7 @@ def moves(thing: bpy.types.Object) -> bool:
 
 
 def _animated(block: bpy.types.ID) -> bool:
-    animation = block.animation_data
+    animation: bpy.types.AnimData | None = getattr(block, "animation_data", None)
     return animation is not None and bool(animation.action or len(animation.nla_tracks) or len(animation.drivers))
 
 

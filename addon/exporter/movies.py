@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 from ...backend.contract import EnvironmentFault
 from .frames import MovieFrame
 
+COLORS = "sRGB"  # of strip, sequencer and display alike
 Write = Callable[[MovieFrame, tuple[int, int], Path], None]
 
 
@@ -31,7 +33,7 @@ def writer() -> Iterator[Write]:
         bpy.data.scenes.remove(scene)
 
 
-def _write(scene: bpy.types.Scene, strips: object, frame: MovieFrame, size: tuple[int, int], path: Path) -> None:
+def _write(scene: bpy.types.Scene, strips: Any, frame: MovieFrame, size: tuple[int, int], path: Path) -> None:
     scene.render.resolution_x, scene.render.resolution_y = size
     try:
         strip = strips.new_movie("frame", str(frame.file), 1, scene.frame_current - frame.index)
@@ -40,7 +42,7 @@ def _write(scene: bpy.types.Scene, strips: object, frame: MovieFrame, size: tupl
             f"{frame.file} cannot be decoded: {error}", hint="Convert it to an image sequence.", code="movie-unreadable"
         ) from error
     try:
-        strip.colorspace_settings.name = scene.sequencer_colorspace_settings.name
+        strip.colorspace_settings.name = COLORS
         scene.render.filepath = str(path)
         with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):  # see studio.bystander
             bpy.ops.render.render(write_still=True, scene=scene.name)
@@ -54,8 +56,10 @@ def _plain(scene: bpy.types.Scene) -> None:
     render = scene.render
     render.resolution_percentage, render.use_file_extension, render.dither_intensity = 100, False, 0.0
     render.use_sequencer, render.use_compositing, render.use_stamp = True, False, False
-    scene.display_settings.display_device = scene.sequencer_colorspace_settings.name = "sRGB"
-    scene.view_settings.view_transform, scene.view_settings.look = "Standard", "None"
+    # the stubs know the names of no color configuration
+    shown: Any = scene
+    shown.display_settings.display_device = shown.sequencer_colorspace_settings.name = COLORS
+    shown.view_settings.view_transform, shown.view_settings.look = "Standard", "None"
     settings = render.image_settings
     if hasattr(settings, "media_type"):
         settings.media_type = "IMAGE"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from ..exporter import checks
@@ -55,7 +57,7 @@ class UNRENDER_PT_export(Panel):
         column.operator(export_views.UNRENDER_OT_cancel_export.bl_idname, icon="CANCEL")
 
     @staticmethod
-    def masks(column: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    def masks(column: bpy.types.UILayout, settings: Any) -> None:
         """What is to be seen in rendered views."""
         column.prop(settings, "mask")
         if settings.mask == "INDEX":
