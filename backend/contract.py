@@ -210,7 +210,9 @@ class ShapeStage(_Checked):
     hash_levels: int = setting(16, "resolutions of the material field's hash grid", 1, 24)
     hash_log2_size: int = setting(19, "entries of one resolution, as a power of two", 10, 24)
     learning_rate: float = setting(0.01, "Adam's step at the start", 1e-6, 1.0)
-    learning_rate_poses: float = setting(0.005, "Adam's step of the cameras, where refine.poses fits them", 0, 1.0)
+    learning_rate_poses: float = setting(
+        0.0, "Adam's step of the cameras where refine.poses fits them; 0: not before the shape is there", 0, 1.0
+    )
     weights: ShapeWeights = field(default_factory=ShapeWeights)
 
     def check(self) -> None:
@@ -268,9 +270,9 @@ class RefineStage(_Checked):
         False, "fit three gains an image (exposure and white balance), mean held at one; in the shape stage too"
     )
     poses: bool = setting(
-        False, "fit each camera's place, direction and focal length, mean held; in the shape stage too"
+        False, "fit each camera's place, direction and focal length, mean held"
     )
-    learning_rate_poses: float = setting(0.005, "Adam's step of the cameras: radians, and half box sides", 0, 1.0)
+    learning_rate_poses: float = setting(0.001, "Adam's step of the cameras: radians, and half box sides", 0, 1.0)
     layers: int = setting(
         1, "surfaces behind one another that a pixel shows; 1: the nearest, opaque; more fit an opacity too", 1, 16
     )

@@ -80,7 +80,7 @@ def test_planted_errors_of_pose_and_focal_length_are_found_and_unseen_views_gain
     def fitted(poses):
         """(mean distance in pixels between where the box's corners are and where the cameras see them, PSNR of unseen views)."""
         fit = refine_fit(
-            renderer, block, grey(32), Views(data.train.names, wrong, data.train.images), poses=poses, steps=45,
+            renderer, block, grey(32), Views(data.train.names, wrong, data.train.images), poses=poses, learning_rate_poses=0.005, steps=45,
             learning_rate_textures=0.03, views_per_step=4,
         )  # fmt: skip
         run(fit, lambda *_: True)
