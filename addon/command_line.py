@@ -117,7 +117,9 @@ class _Speaker:
 
 
 def _export_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", choices=("rig", "scene", "photos", "clip"), help="cameras (default: the file's setting)")
+    parser.add_argument(
+        "--source", choices=("rig", "scene", "photos", "clip"), help="cameras (default: the file's setting)"
+    )
     parser.add_argument("--views", type=int, metavar="N", help="views of the rig that are fitted")
     parser.add_argument("--held-out", type=int, metavar="N", help="views that only measure the result")
     parser.add_argument("--resolution", type=int, metavar="PIXELS", help="side of the rig's views")

@@ -269,9 +269,7 @@ class RefineStage(_Checked):
     exposure: bool = setting(
         False, "fit three gains an image (exposure and white balance), mean held at one; in the shape stage too"
     )
-    poses: bool = setting(
-        False, "fit each camera's place, direction and focal length, mean held"
-    )
+    poses: bool = setting(False, "fit each camera's place, direction and focal length, mean held")
     learning_rate_poses: float = setting(0.001, "Adam's step of the cameras: radians, and half box sides", 0, 1.0)
     layers: int = setting(
         1, "surfaces behind one another that a pixel shows; 1: the nearest, opaque; more fit an opacity too", 1, 16

@@ -175,7 +175,9 @@ def _finished(parser: argparse.ArgumentParser) -> None:
 
 def _job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--display", action="store_true", help="show the run in a browser window; without a screen, in OUT/preview/index.html"
+        "--display",
+        action="store_true",
+        help="show the run in a browser window; without a screen, in OUT/preview/index.html",
     )
     parser.add_argument(
         "--serve",

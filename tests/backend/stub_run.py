@@ -47,7 +47,11 @@ if __name__ == "__main__":
     device.known_engine = lambda name: name
     sys.modules.update({"backend.pipeline": pipeline, "backend.commands.device": device})
     if "STUB_USER" in os.environ:
-        for late in ("backend.commands.reconstruct", "backend.dataset.source", "locale"):  # another user may not reach Python's own folder
+        for late in (
+            "backend.commands.reconstruct",
+            "backend.dataset.source",
+            "locale",
+        ):  # another user may not reach Python's own folder
             importlib.import_module(late)
         os.seteuid(int(os.environ["STUB_USER"]))
     sys.exit(main(sys.argv[1:]))

@@ -20,7 +20,11 @@ def gradients(fit):
     fit.advance()
     modules = (fit.grid, fit.field) if hasattr(fit, "grid") else (fit.textures,)
     found = [parameter.grad for module in modules for parameter in module.parameters()]
-    found += [fit.positions.grad, *(parameter.grad for parameter in fit.corrections.parameters())] if hasattr(fit, "positions") else []
+    found += (
+        [fit.positions.grad, *(parameter.grad for parameter in fit.corrections.parameters())]
+        if hasattr(fit, "positions")
+        else []
+    )
     return [*found, fit.delayed.shown.diffuse.grad]
 
 
