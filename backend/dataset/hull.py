@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +15,7 @@ from backend.contract import RequestError
 from backend.dataset.posed import listed
 from backend.dataset.views import Cameras
 
+_VIEWS_AT_ONCE = 4  # after which points that are outside are dropped
 POINTS_AT_ONCE = 1 << 17  # memory stays below about 50 MB
 LEAST_SEEN = (
     1 / 6
@@ -40,7 +41,7 @@ def visual_hull(
 ) -> Tensor:
     """How much every view agrees that a point belongs to the object.
 
-    The least bilinearly sampled mask over the views that can tell (see `sample_mask`); 0 where hardly any can (`LEAST_SEEN`).
+    The least bilinearly sampled mask over the views that can tell (see `sample_masks`); 0 where hardly any can (`LEAST_SEEN`).
 
     Args:
         cameras: N cameras.
@@ -59,29 +60,37 @@ def visual_hull(
     return values.reshape(resolution, resolution, resolution)
 
 
-def sample_mask(cameras: Cameras, masks: Tensor, view: int, points: Tensor) -> tuple[Tensor, Tensor]:
-    """What one view says of [P, 3] points: the mask there, bilinear, [P]; and whether it can tell, [P] bool.
+def sample_masks(cameras: Cameras, masks: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """What V views [V, H, W] say of [P, 3] points: the mask there, bilinear, [V, P]; and whether it can tell, [V, P] bool.
 
     A view can tell of the points inside its image. If its mask keeps clear of the image's border, the whole object is in the picture,
-    and the view can tell of all other points too: they are outside.
+    and the view can tell of all other points too: they are outside. Nothing here waits for the device.
     """
-    pose = cameras.camera_to_world[view].to(points)
-    fx, fy, cx, cy = cameras.intrinsics[view].to(points).unbind()
-    height, width = cameras.sizes[view].tolist()
-    mask = masks[view].to(points)
-    local = (points - pose[:3, 3]) @ pose[:3, :3]
-    depth = -local[:, 2]
+    poses, masks = cameras.camera_to_world.to(points), masks.to(points)
+    fx, fy, cx, cy = cameras.intrinsics.to(points).t()[..., None]
+    height, width = cameras.sizes.to(points).t()[..., None]
+    local = (points - poses[:, None, :3, 3]) @ poses[:, :3, :3]
+    depth = -local[..., 2]
     near = depth.clamp(min=1e-9)
-    x, y = cx + fx * local[:, 0] / near, cy - fy * local[:, 1] / near
+    x, y = cx + fx * local[..., 0] / near, cy - fy * local[..., 1] / near
     inside = (depth > 1e-9) & (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
-    canvas_height, canvas_width = mask.shape
+    rows, columns = masks.shape[1:]
     # the outer half pixel repeats the edge: beside it the canvas is another image's
-    x, y = x.clamp(0.5, width - 0.5), y.clamp(0.5, height - 0.5)
-    where = torch.stack([2 * x / canvas_width - 1, 2 * y / canvas_height - 1], dim=-1)
-    value = F.grid_sample(mask[None, None], where[None, None], align_corners=False)[0, 0, 0]
-    own = mask[:height, :width] > 0.5
-    cut = own[0].any() | own[-1].any() | own[:, 0].any() | own[:, -1].any()
+    x, y = torch.minimum(x.clamp(min=0.5), width - 0.5), torch.minimum(y.clamp(min=0.5), height - 0.5)
+    where = torch.stack([2 * x / columns - 1, 2 * y / rows - 1], dim=-1)
+    value = F.grid_sample(masks[:, None], where[:, None], align_corners=False)[:, 0, 0]
+    row, column = torch.arange(rows, device=points.device), torch.arange(columns, device=points.device)
+    edge_rows = ((row == 0) | (row == height - 1))[:, :, None] & (column < width)[:, None]
+    edge_columns = ((column == 0) | (column == width - 1))[:, None] & (row < height)[:, :, None]
+    cut = ((masks > 0.5) & (edge_rows | edge_columns)).flatten(1).any(1, keepdim=True)
     return torch.where(inside, value, 0.0), inside | ~cut
+
+
+def _together(cameras: Cameras, masks: Tensor) -> Iterator[tuple[Cameras, Tensor]]:
+    """The views a few at a time, after which points may be dropped."""
+    for first in range(0, len(cameras), _VIEWS_AT_ONCE):
+        some = slice(first, first + _VIEWS_AT_ONCE)
+        yield Cameras(cameras.camera_to_world[some], cameras.intrinsics[some], cameras.sizes[some]), masks[some]
 
 
 def _least(cameras: Cameras, masks: Tensor, points: Tensor, forgiven: int) -> Tensor:
@@ -90,17 +99,16 @@ def _least(cameras: Cameras, masks: Tensor, points: Tensor, forgiven: int) -> Te
     alive = torch.arange(points.shape[0], device=points.device)
     count = torch.zeros_like(result)
     lowest = points.new_full((points.shape[0], forgiven + 1), 1.0)  # the least values so far, ascending
-    for view in range(len(cameras)):
-        value, seen = sample_mask(cameras, masks, view, points[alive])
+    for some, their_masks in _together(cameras, masks):
+        value, seen = sample_masks(some, their_masks, points[alive])
         value = torch.where(seen, value, 1.0)
-        count = count + seen
+        count = count + seen.sum(0)
         if forgiven:
-            lowest = torch.cat([lowest, value[:, None]], dim=1).sort(dim=1).values[:, : forgiven + 1]
+            lowest = torch.cat([lowest, value.t()], dim=1).sort(dim=1).values[:, : forgiven + 1]
         else:
-            lowest = torch.minimum(lowest, value[:, None])
-        if view % 4 == 3:
-            kept = lowest[:, -1] > 0
-            alive, lowest, count = alive[kept], lowest[kept], count[kept]
+            lowest = torch.minimum(lowest, value.amin(0)[:, None])
+        kept = lowest[:, -1] > 0
+        alive, lowest, count = alive[kept], lowest[kept], count[kept]
     result[alive] = torch.where(count >= _least_seen(cameras), lowest[:, -1], 0.0)
     return result
 
@@ -273,13 +281,12 @@ def _agreed(cameras: Cameras, masks: Tensor, points: Tensor, fraction: float) ->
     alive = torch.arange(points.shape[0], device=points.device)
     seen = torch.zeros(points.shape[0], device=points.device)
     against = torch.zeros_like(seen)
-    for view in range(count):
-        value, inside = sample_mask(cameras, masks, view, points[alive])
-        seen = seen + inside
-        against = against + (inside & (value < 0.5))
-        if view % 4 == 3:
-            kept = against <= fraction * count
-            alive, seen, against = alive[kept], seen[kept], against[kept]
+    for some, their_masks in _together(cameras, masks):
+        value, inside = sample_masks(some, their_masks, points[alive])
+        seen = seen + inside.sum(0)
+        against = against + (inside & (value < 0.5)).sum(0)
+        kept = against <= fraction * count
+        alive, seen, against = alive[kept], seen[kept], against[kept]
     agreed = (seen >= _least_seen(cameras)) & (against <= (fraction * seen).floor())
     result = torch.zeros(points.shape[0], dtype=torch.bool, device=points.device)
     result[alive] = agreed
@@ -306,11 +313,11 @@ def _explained(cameras: Cameras, masks: Tensor, points: Tensor) -> float:
 
 def _dissenters(cameras: Cameras, masks: Tensor, points: Tensor) -> list[int]:
     """Views that call a third or more of the common shape empty, the worst first."""
-    shares = []
-    grown = _grown(masks)
-    for view in range(len(cameras)):
-        value, seen = sample_mask(cameras, grown, view, points)
-        shares.append(float((seen & (value < 0.5)).sum() / seen.sum().clamp(min=1)))
+    parts = []
+    for some, their_masks in _together(cameras, _grown(masks)):
+        value, seen = sample_masks(some, their_masks, points)
+        parts.append((seen & (value < 0.5)).sum(1) / seen.sum(1).clamp(min=1))
+    shares = torch.cat(parts).tolist()
     return [view for view in sorted(range(len(cameras)), key=lambda view: -shares[view]) if shares[view] > 1 / 3]
 
 

@@ -194,7 +194,7 @@ def _views(cameras: Cameras, masks: np.ndarray) -> list[_View]:
 def _asked(views: Sequence[_View], masks: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What each view says of [3, P] points: [N, P] bool, it calls the point empty; [N, P] int32, the tile that it falls into.
 
-    A view that shows the object whole calls what lies beside its image empty; one that cuts it off cannot tell (as `hull.sample_mask`).
+    A view that shows the object whole calls what lies beside its image empty; one that cuts it off cannot tell (as `hull.sample_masks`).
     """
     height, width = masks.shape[1:]
     across, beside = width // TILE, (height // TILE) * (width // TILE)
