@@ -2,6 +2,8 @@
 
 import warp as wp
 
+from backend.engines.builtin.kernels.warp_sums import sum_of_key
+
 wp.set_module_options({"enable_backward": False})
 
 Twelve = wp.types.matrix(shape=(3, 4), dtype=float)
@@ -40,34 +42,7 @@ def add_some(sums: wp.array(dtype=float), place: int, values: wp.vec4, count: in
     """Add the first `count` (1 to 4) of the values to sums[place], sums[place + 1], ..."""
 
 
-# As in `pairs.sum_where_equal`: pairwise in log2 steps among the warp's threads whose keys are equal.
-@wp.func_native("""
-#if defined(__CUDA_ARCH__)
-    const unsigned active = __activemask();
-    const int lane = threadIdx.x & 31;
-    unsigned peers = __match_any_sync(active, key);
-    const bool first = lane == __ffs(peers) - 1;
-    unsigned rank = __popc(peers & ((1u << lane) - 1u));
-    peers &= 0xfffffffeu << lane;
-    while (__any_sync(active, peers != 0u)) {
-        const int next = __ffs(peers);
-        const int source = next ? next - 1 : lane;
-#pragma unroll
-        for (int row = 0; row < 3; ++row)
-#pragma unroll
-            for (int column = 0; column < 4; ++column) {
-                const float x = __shfl_sync(active, values.data[row][column], source);
-                if (next)
-                    values.data[row][column] += x;
-            }
-        peers &= __ballot_sync(active, !(rank & 1u));
-        rank >>= 1;
-    }
-    if (!first)
-        values = {};
-#endif
-    return values;
-""")
+@wp.func_native(sum_of_key(3, 4))
 def sum_of_equals(key: int, values: Twelve) -> Twelve:
     """On CUDA the sum of the values of a warp's threads with this key, given to one of them, zeros to the others.
 

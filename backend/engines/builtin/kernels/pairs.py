@@ -5,6 +5,8 @@ Rows start at multiples of 8 bytes: `builtin.hash_grid` sees to that.
 
 import warp as wp
 
+from backend.engines.builtin.kernels.warp_sums import sum_of_key
+
 wp.set_module_options({"enable_backward": False})
 
 Corners = wp.types.matrix(shape=(8, 2), dtype=float)
@@ -41,38 +43,7 @@ def read_pair(table: wp.array(dtype=wp.vec2), row: int) -> wp.vec2: ...
 def add_pair(table: wp.array(dtype=wp.vec2), row: int, x: float, y: float): ...
 
 
-# Pairwise in log2 steps (Westphal 2015, "Voting and Shuffling to Optimize Atomic Operations"): each round a lane adds what the next lane
-# of its group holds, and every other lane of a group is done. Lanes that have left the kernel are not in `active`.
-@wp.func_native("""
-#if defined(__CUDA_ARCH__)
-    const unsigned active = __activemask();
-    const int lane = threadIdx.x & 31;
-    unsigned peers = __match_any_sync(active, key);
-    if (key < 0)
-        peers = 1u << lane;
-    const bool first = lane == __ffs(peers) - 1;
-    unsigned rank = __popc(peers & ((1u << lane) - 1u));
-    peers &= 0xfffffffeu << lane;
-    while (__any_sync(active, peers != 0u)) {
-        const int next = __ffs(peers);
-        const int source = next ? next - 1 : lane;
-#pragma unroll
-        for (int row = 0; row < 8; ++row) {
-            const float x = __shfl_sync(active, values.data[row][0], source);
-            const float y = __shfl_sync(active, values.data[row][1], source);
-            if (next) {
-                values.data[row][0] += x;
-                values.data[row][1] += y;
-            }
-        }
-        peers &= __ballot_sync(active, !(rank & 1u));
-        rank >>= 1;
-    }
-    if (!first)
-        values = {};
-#endif
-    return values;
-""")
+@wp.func_native(sum_of_key(8, 2))
 def sum_where_equal(key: int, values: Corners) -> Corners:
     """On CUDA the sum of the values of a warp's threads with this key, given to one of them, zeros to the others. Negative keys are alone.
 
