@@ -49,4 +49,5 @@ def run(fit: Fit, on_step: Callable[[Fit, Mapping[str, Tensor]], bool]) -> bool:
 
 def weighted(terms: Mapping[str, Tensor], weights: Mapping[str, Tensor | None]) -> Tensor:
     """The sum of the terms times their weights; None leaves a term out, and each term must have one or the other (KeyError)."""
-    return torch.stack([weight * term for name, term in terms.items() if (weight := weights[name]) is not None]).sum()
+    counted = [weight * term for name, term in terms.items() if (weight := weights[name]) is not None]
+    return torch.stack(counted).sum() if counted else next(iter(terms.values())).new_zeros(())

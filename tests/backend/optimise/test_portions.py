@@ -42,3 +42,9 @@ def test_portions_give_the_gradient_of_the_whole_step(renderer, block, stage):
     for found in others:
         for ours, theirs in zip(found, whole, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=2e-3, atol=1e-4 * theirs.abs().max().item())
+
+
+def test_a_shape_fit_without_regularisers_moves_by_its_views_alone(renderer, block):
+    fit = shape_fit(renderer, block)
+    fit.timetable.at = lambda clock, at=fit.timetable.at: {**at(clock), "sdf_sign": None, "surface_spread": None}
+    assert all(gradient.abs().max() > 0 for gradient in gradients(fit)[:1])
