@@ -85,8 +85,10 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     renderer = Renderer(select_engine(request.engine, device, threads))
     plan = team.from_first(lambda: _plan(request, images, job, device))
     emit(plan.event(images))
-    loading = threading.Thread(target=_load, args=(renderer, device), name="load", daemon=True)
-    loading.start()  # while images are read
+    loaded: Future[None] = Future()
+    threading.Thread(
+        target=_load, args=(renderer, device, loaded), name="load", daemon=True
+    ).start()  # while images are read
     resolution = plan.request.views.resolution
     if ahead is not None and ahead.resolution != resolution:
         ahead.leave()
@@ -94,7 +96,7 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     if source is not None and ahead is None:
         bytes_ = max(READING, free_memory(torch.device("cpu")).host // 8)
         ahead = Reading(source, resolution, threads, bytes_)
-    scene = read_scene(plan.request, renderer, device, ahead, loading.join)
+    scene = read_scene(plan.request, renderer, device, ahead, loaded.result)
     wanted = source is not None and request.views.preflight
     whole, found = scene.dataset.train, None
     if wanted and request.views.drop_bad:
@@ -115,10 +117,15 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     return run_
 
 
-def _load(renderer: Renderer, device: torch.device) -> None:
-    """What the first step would else wait for."""
-    renderer.engine.load()
-    tables(device)
+def _load(renderer: Renderer, device: torch.device, loaded: Future[None]) -> None:
+    """What the first step would else wait for; what goes wrong is raised where `loaded` is waited for."""
+    try:
+        renderer.engine.load()
+        tables(device)
+    except BaseException as error:
+        loaded.set_exception(error)
+    else:
+        loaded.set_result(None)
 
 
 def _plan(request: Request, images: Images, job: Job, device: torch.device) -> Plan:

@@ -2,7 +2,7 @@
 
 import warp as wp
 
-from backend.engines.builtin.kernels.warp_sums import sum_of_key
+from backend.engines.builtin.warp_sums import sum_of_key
 
 wp.set_module_options({"enable_backward": False})
 

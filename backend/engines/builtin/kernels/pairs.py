@@ -5,7 +5,7 @@ Rows start at multiples of 8 bytes: `builtin.hash_grid` sees to that.
 
 import warp as wp
 
-from backend.engines.builtin.kernels.warp_sums import sum_of_key
+from backend.engines.builtin.warp_sums import sum_of_key
 
 wp.set_module_options({"enable_backward": False})
 
