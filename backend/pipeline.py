@@ -33,7 +33,7 @@ from backend.light.environment import EnvironmentLight
 from backend.loss.metrics import lpips_meter
 from backend.material.channels import FIRST_OPACITY, MaterialMaps
 from backend.material.textures import MaterialTextures
-from backend.memory import free_memory
+from backend.memory import free_memory, release_memory
 from backend.optimise.checkpoint import load_checkpoint, moved, save_checkpoint
 from backend.optimise.corrections import Corrections
 from backend.optimise.fit import Fit
@@ -69,6 +69,7 @@ def reconstruct(
         mesh, maps = _asset(run_)
     else:
         mesh, maps = run_.scene.kept
+    release_memory(run_.device)  # the first stage's objects refer to one another
     fit = _refine(run_, mesh, maps)
     return team.from_first(lambda: _export(run_, fit))
 
@@ -139,7 +140,7 @@ def _plan(request: Request, images: Images, job: Job, device: torch.device) -> P
 
 
 def _asset(run_: Run) -> tuple[Mesh, MaterialMaps]:
-    """Stages 1 and 2, or what an earlier part of this job left of them."""
+    """Stages 1 and 2, or what an earlier part of this job left of them; the maps are in the machine's memory."""
     path = run_.job.state / "asset.pt"
     stored = run_.team.from_first(lambda: load_checkpoint(path, "cpu") if run_.job.resumed else None)
     if stored is None:
@@ -152,8 +153,7 @@ def _asset(run_: Run) -> tuple[Mesh, MaterialMaps]:
         run_.corrections.load_state_dict(stored["corrections"])
         run_.watch.restore(stored)
     run_.warn(tuple(stored["warnings"]))
-    stored = moved(stored, run_.device)
-    return Mesh(**stored["mesh"]), MaterialMaps(**stored["maps"])
+    return Mesh(**moved(stored["mesh"], run_.device)), MaterialMaps(**stored["maps"])
 
 
 def _baked(run_: Run, fit: ShapeFit, cutting: list[Future[Cut]]) -> dict[str, Any]:
@@ -221,7 +221,8 @@ def _shape(run_: Run) -> tuple[ShapeFit, list[Future[Cut]]]:
 def _refine(run_: Run, mesh: Mesh, maps: MaterialMaps) -> RefineFit:
     def begin() -> RefineFit:
         size, layered = run_.request.asset.texture_size, run_.request.refine.layers > 1
-        textures = MaterialTextures(maps.with_opacity(FIRST_OPACITY) if layered else maps.opaque())
+        here = maps.each(lambda values: values.to(run_.device))
+        textures = MaterialTextures(here.with_opacity(FIRST_OPACITY) if layered else here.opaque())
         return RefineFit(
             run_.request.refine,
             run_.train,

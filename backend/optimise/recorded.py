@@ -30,24 +30,24 @@ class Recorded:
         self, part: Callable[[], Terms], device: torch.device, recordable: bool = True, first_calls: int = 1
     ) -> None:
         self._part, self._device, self._first_calls = part, device, first_calls
-        self._recordable = recordable and device.type != "cpu"
         self._calls = 0
+        # one for all first calls: the matrix library keeps 32 MiB for each stream it has ever worked on
+        self._side = torch.cuda.Stream(device) if recordable and device.type != "cpu" else None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._terms: Terms = {}
 
     def __call__(self, ready: bool = True) -> Terms:
         """Run the part once; as it is while it is not `ready` to be recorded."""
-        if not self._recordable:
+        if self._side is None:
             return self._part()
         if not ready:
             self.forget()
         self._calls += 1
         if self._calls <= self._first_calls:
-            side = torch.cuda.Stream(self._device)
-            side.wait_stream(torch.cuda.current_stream(self._device))
-            with torch.cuda.stream(side):  # gradients must not have been made on the stream that records
+            self._side.wait_stream(torch.cuda.current_stream(self._device))
+            with torch.cuda.stream(self._side):  # gradients must not have been made on the stream that records
                 self._terms = self._part()
-            torch.cuda.current_stream(self._device).wait_stream(side)
+            torch.cuda.current_stream(self._device).wait_stream(self._side)
             return self._terms
         if self._graph is None:
             self._terms = {}
