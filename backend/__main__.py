@@ -14,7 +14,6 @@ from backend.commands import options
 from backend.commands.failures import event_of, explain
 from backend.console import Console
 from backend.contract import RequestError, UnrenderError, version
-from backend.postponed import postpone
 
 
 class Verb(NamedTuple):
@@ -72,7 +71,6 @@ def main(argv: Sequence[str]) -> int:
     if words and words[0] not in VERBS and words[0].endswith(".json"):
         words.insert(0, "run")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: spinning threads starve the kernels' own
-    postpone()
     console = Console(json_lines=True if "--json" in words else None)
     try:
         arguments = build_parser().parse_args(words)
