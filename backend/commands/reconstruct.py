@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from backend.console import Console
 from backend.contract import (
     Event,
     Finished,
+    MeshUpdate,
     Request,
     RequestError,
     Result,
@@ -85,12 +87,20 @@ def _run(request: Request, folder: Path, arguments: argparse.Namespace, console:
         title = Path(request.source).stem
         show = stack.enter_context(shown(job.preview, title, arguments.display, arguments.serve, console))
 
+        telling = threading.Lock()  # the first mesh comes from a thread of its own
+        meshes: list[str] = []
+
         def emit(event: Event) -> None:
-            console(event)
-            job.store_event(event)
-            show(event)
-            if console.reader_left:
-                job.cancellation.cancel("nobody reads the output any more")
+            with telling:
+                if isinstance(event, MeshUpdate):
+                    if meshes and event.stage == "views":
+                        return  # the fit has shown better ones
+                    meshes.append(event.path)
+                console(event)
+                job.store_event(event)
+                show(event)
+                if console.reader_left:
+                    job.cancellation.cancel("nobody reads the output any more")
 
         try:
             result = read_result(job.result) if job.finished() else _reconstruct(request, job, emit)
@@ -118,7 +128,20 @@ def _follow(request: Request, arguments: argparse.Namespace) -> None:
 
 def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
     with _ahead(request) as ahead:
+        if ahead is not None and not job.resumed and request.keep_mesh is None and request.views.box == "auto":
+            threading.Thread(target=_show_outline, args=(ahead, job, emit), name="outline", daemon=True).start()
         return _with_torch(request, job, emit, ahead)
+
+
+def _show_outline(ahead: Reading, job: Job, emit: Any) -> None:
+    """The first mesh, of the silhouettes alone: there while torch is still being imported."""
+    import numpy as np
+
+    found = ahead.outline()
+    if found is not None:
+        name = "views-000000.npz"
+        np.savez(job.preview / name, vertices=found.vertices, faces=found.faces)
+        emit(MeshUpdate(path=f"preview/{name}", stage="views", step=0, triangles=len(found.faces)))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from backend.contract import RequestError
 from backend.dataset.formats import read_capture
 from backend.dataset.frame import Frame, read_frame
 from backend.dataset.orient import box_of
+from backend.dataset.outline import Outline, outline
 from backend.dataset.picture_file import picture_size
 from backend.dataset.posed import Capture, PosedImage, listed
 
@@ -78,6 +79,16 @@ class Reading:
             more = f"; other frames cannot be used either: {listed(list(failures)[1:])}" if others else ""
             raise RequestError(first.message + more, hint=first.hint, code=first.code)
         return found
+
+    def outline(self) -> Outline | None:
+        """The coarse shape that the fitted frames show, once all are read; None where something is wrong with one, or nothing is common."""
+        posed, reading = self.source.train, self._frames[: len(self.source.train)]
+        try:
+            frames = [future.result() for future in reading]
+        except (RequestError, CancelledError):
+            return None
+        whole = len(frames) == len(posed) and all(frame.masked for frame in frames)
+        return outline(posed, frames) if whole else None
 
     def leave(self) -> None:
         """Read no further; what was read is forgotten."""

@@ -7,20 +7,19 @@ away what the masks of many others show.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from torch import Tensor
 
+from backend.dataset.asking import Asked, ask
 from backend.dataset.hull import shrunk
 from backend.dataset.views import Cameras
 
 SIDE = 128  # pixels of a mask's long side
-TILE = 2  # pixels of the tiles in which a hull's projection is compared with a mask; two, as `_asked` halves by a shift
+TILE = 2  # pixels of the tiles in which a hull's projection is compared with a mask
 _REACH = 1.06  # half the cube searched; the box's half longest side is 1
 _COARSE, _FINE = 20, 3  # cells along the cube at first, and parts into which those that may hold the object are cut
 _DISSENT = 0.15  # part of the views that may call a cell empty and yet not end the search there
@@ -29,7 +28,6 @@ _CONFLICT = 0.008  # part of a mask; good views with sharp masks have less than 
 _SPREAD = 7.0  # times what three quarters of the views stay below, for masks that are loose throughout: good views stay below 6.3
 _GRAVE = 0.025  # no good view has so much, however loose its mask
 _MOST = 0.25  # of the views may be at fault
-_THREADS = min(4, os.cpu_count() or 1)
 _FITS = 0.75  # intersection over union from which a moved mask is said to fit
 
 
@@ -166,56 +164,23 @@ class _Cells:
         return Silhouette(missing, excess, conflict, shift)
 
 
-@dataclass(frozen=True)
-class _View:
-    """One camera in plain numbers: turn [3, 3] and place [3] of world -> camera, fx fy cx cy, (height, width), and whether the mask keeps
-    clear of the image's border.
-    """
-
-    turn: np.ndarray
-    place: np.ndarray
-    lens: tuple[float, float, float, float]
-    size: tuple[int, int]
-    whole: bool
-
-
-def _views(cameras: Cameras, masks: np.ndarray) -> list[_View]:
-    found = []
-    for pose, lens, (high, wide), mask in zip(
-        cameras.camera_to_world.numpy(), cameras.intrinsics.tolist(), cameras.sizes.tolist(), masks
-    ):
-        own = mask[:high, :wide] > 0.5
-        cut = own[0].any() or own[-1].any() or own[:, 0].any() or own[:, -1].any()
-        turn = pose[:3, :3].T.copy()
-        found.append(_View(turn, -turn @ pose[:3, 3], tuple(lens), (high, wide), not cut))
-    return found
-
-
-def _asked(views: Sequence[_View], masks: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What each view says of [3, P] points: [N, P] bool, it calls the point empty; [N, P] int32, the tile that it falls into.
-
-    A view that shows the object whole calls what lies beside its image empty; one that cuts it off cannot tell (as `hull.sample_masks`).
-    """
+def _asked(views: Sequence[Asked], masks: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What each view says of [3, P] points: [N, P] bool, it calls the point empty; [N, P] int32, the tile that it falls into."""
     height, width = masks.shape[1:]
     across, beside = width // TILE, (height // TILE) * (width // TILE)
-    said = np.empty((len(views), points.shape[1]), dtype=bool)
-    tiles = np.empty((len(views), points.shape[1]), dtype=np.int32)
+    empty, pixels = ask(views, masks, points)
+    rows, columns = np.divmod(np.arange(height * width, dtype=np.int32), width)
+    tiles = np.append((rows // TILE) * across + columns // TILE, np.int32(beside)).astype(np.int32)
+    return empty, tiles.take(pixels)  # -1, beside the image, is the last
 
-    def ask(number: int) -> None:
-        view = views[number]
-        fx, fy, cx, cy = view.lens
-        right, up, back = view.turn @ points + view.place[:, None]
-        near = np.maximum(-back, 1e-6)
-        x, y = right * fx / near + cx, cy - up * fy / near
-        inside = (x >= 0) & (y >= 0) & (x < view.size[1]) & (y < view.size[0]) & (back < -1e-6)
-        column, row = np.where(inside, x, 0).astype(np.int32), np.where(inside, y, 0).astype(np.int32)
-        there = masks[number].ravel().take(row * width + column)
-        said[number] = np.where(inside, ~there, view.whole)
-        tiles[number] = np.where(inside, (row >> 1) * across + (column >> 1), beside)
 
-    with ThreadPoolExecutor(_THREADS) as pool:  # NumPy lets the others work meanwhile
-        list(pool.map(ask, range(len(views))))
-    return said, tiles
+def _views(cameras: Cameras, masks: np.ndarray) -> list[Asked]:
+    return [
+        Asked.of(pose, tuple(lens), (high, wide), mask)
+        for pose, lens, (high, wide), mask in zip(
+            cameras.camera_to_world.numpy(), cameras.intrinsics.tolist(), cameras.sizes.tolist(), masks
+        )
+    ]
 
 
 def _fitting_shift(mask: np.ndarray, hull: np.ndarray) -> tuple[float, float] | None:

@@ -98,7 +98,8 @@ def test_nvdiffrast_rasterises_and_interpolates_as_the_oracles():
     found = raster.triangle.cpu()
     assert torch.equal(found[clear].long(), shown[clear])
     slopes = rasterize.barycentric(positions, faces, found)[1].cuda().float()
-    torch.testing.assert_close(raster.derivatives, slopes, rtol=1e-3, atol=1e-3 * slopes.abs().max().item())
+    seen, atol = clear.to(slopes.device), 1e-3 * slopes.abs().max().item()  # on a rim a triangle is seen edge-on
+    torch.testing.assert_close(raster.derivatives[seen], slopes[seen], rtol=1e-3, atol=atol)
     kept = clear[..., None]
     assert_matches(
         lambda p: engine.rasterize(p, faces.cuda(), size).barycentric * kept.to(p.device),
