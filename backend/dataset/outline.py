@@ -72,7 +72,7 @@ def _hull(views: Sequence[Asked], masks: np.ndarray, middle: np.ndarray, half: f
     alive = np.arange(points.shape[1])
     against = np.zeros(len(alive), np.int32)
     told = np.zeros(len(alive), np.int32)
-    most = int(_OVERRULED * len(views))
+    most = round(_OVERRULED * len(views))
     for first in range(0, len(views), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
         empty, pixels = ask(views[some], masks[some], points[:, alive])

@@ -21,6 +21,7 @@ from backend.dataset.posed import Capture, PosedImage, listed
 MESH_SUFFIXES = (".glb", ".gltf", ".obj")
 READING = 10**9  # bytes for the photographs that are open at once, at full size
 _AHEAD = 4 * 10**9  # bytes of frames that are read before anything was planned
+_OUTLINED = 32  # fitted images, spread over all, that are read first and give the first mesh
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,11 @@ class Reading:
         """Begin: so many images at once, as far as `reading` bytes allow; one is read whatever it needs."""
         self.source, self.resolution = source, resolution
         self._pool = ThreadPoolExecutor(_affordable(source, threads, reading), "read")
-        self._frames: list[Future[Frame]] = [
-            self._pool.submit(read_frame, posed, resolution) for posed in (*source.train, *source.test)
-        ]
+        posed = (*source.train, *source.test)
+        self._some = range(0, len(source.train), max(1, -(-len(source.train) // _OUTLINED)))
+        read = {index: self._pool.submit(read_frame, posed[index], resolution) for index in self._some}  # these first
+        rest = {n: self._pool.submit(read_frame, one, resolution) for n, one in enumerate(posed) if n not in read}
+        self._frames: list[Future[Frame]] = [future for _, future in sorted((read | rest).items())]
 
     def frames(self) -> list[Frame]:
         """All frames, once they are read; what fails is collected, so that one RequestError names every file."""
@@ -81,14 +84,14 @@ class Reading:
         return found
 
     def outline(self) -> Outline | None:
-        """The coarse shape that the fitted frames show, once all are read; None where something is wrong with one, or nothing is common."""
-        posed, reading = self.source.train, self._frames[: len(self.source.train)]
+        """The coarse shape that some of the fitted frames show, which are read first; None where one is faulty, or nothing is common."""
+        reading = self._frames
         try:
-            frames = [future.result() for future in reading]
-        except (RequestError, CancelledError):
+            frames = [reading[index].result() for index in self._some]
+        except (RequestError, CancelledError, IndexError):  # the run itself says what is wrong, or has left already
             return None
-        whole = len(frames) == len(posed) and all(frame.masked for frame in frames)
-        return outline(posed, frames) if whole else None
+        posed = [self.source.train[index] for index in self._some]
+        return outline(posed, frames) if all(frame.masked for frame in frames) else None
 
     def leave(self) -> None:
         """Read no further; what was read is forgotten."""
