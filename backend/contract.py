@@ -456,7 +456,10 @@ class Preview(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class MeshUpdate(Event):
-    """A coarse mesh for the viewport, in the scene's own units. `path` is relative to the job folder."""
+    """A coarse mesh for the viewport, in the scene's own units. `path` is relative to the job folder.
+
+    The first may be the outline of the silhouettes, of stage 'views', and come before `Started`.
+    """
 
     EVENT: ClassVar[str] = "mesh"
     path: str
