@@ -39,7 +39,8 @@ def outline(posed: Sequence[PosedImage], frames: Sequence[Frame]) -> Outline | N
         down, across = size[0] / mask.shape[0], size[1] / mask.shape[1]
         fx, fy, cx, cy = frame.intrinsics
         canvas = np.zeros((_SIDE, _SIDE), bool)
-        canvas[: size[0], : size[1]] = small > 0.5
+        shown = cv2.dilate((small > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8))  # what is thin must not get lost
+        canvas[: size[0], : size[1]] = shown > 0
         if canvas.any():
             masks.append(canvas)
             lens = (fx * across, fy * down, cx * across, cy * down)
