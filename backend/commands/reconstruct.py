@@ -128,9 +128,16 @@ def _follow(request: Request, arguments: argparse.Namespace) -> None:
 
 def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
     with _ahead(request) as ahead:
+        showing = None
         if ahead is not None and not job.resumed and request.keep_mesh is None and request.views.box == "auto":
-            threading.Thread(target=_show_outline, args=(ahead, job, emit), name="outline", daemon=True).start()
-        return _with_torch(request, job, emit, ahead)
+            showing = threading.Thread(target=_show_outline, args=(ahead, job, emit), name="outline", daemon=True)
+            showing.start()
+        try:
+            return _with_torch(request, job, emit, ahead)
+        finally:
+            if ahead is not None and showing is not None:
+                ahead.leave()  # what is not read yet will not be
+                showing.join()  # no mesh is told of after the run's end
 
 
 def _show_outline(ahead: Reading, job: Job, emit: Any) -> None:
