@@ -87,9 +87,8 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     plan = team.from_first(lambda: _plan(request, images, job, device))
     emit(plan.event(images))
     loaded: Future[None] = Future()
-    threading.Thread(
-        target=_load, args=(renderer, device, loaded), name="load", daemon=True
-    ).start()  # while images are read
+    loading = threading.Thread(target=_load, args=(renderer, device, loaded), name="load", daemon=True)
+    loading.start()  # while images are read
     resolution = plan.request.views.resolution
     if ahead is not None and ahead.resolution != resolution:
         ahead.leave()

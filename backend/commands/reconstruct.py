@@ -88,14 +88,14 @@ def _run(request: Request, folder: Path, arguments: argparse.Namespace, console:
         show = stack.enter_context(shown(job.preview, title, arguments.display, arguments.serve, console))
 
         telling = threading.Lock()  # the first mesh comes from a thread of its own
-        meshes: list[str] = []
+        fit_shown = False
 
         def emit(event: Event) -> None:
+            nonlocal fit_shown
             with telling:
-                if isinstance(event, MeshUpdate):
-                    if meshes and event.stage == "views":
-                        return  # the fit has shown better ones
-                    meshes.append(event.path)
+                if isinstance(event, MeshUpdate) and event.stage == "views" and fit_shown:
+                    return  # an outline that comes late would replace a better mesh
+                fit_shown = fit_shown or (isinstance(event, MeshUpdate) and event.stage != "views")
                 console(event)
                 job.store_event(event)
                 show(event)
@@ -127,17 +127,23 @@ def _follow(request: Request, arguments: argparse.Namespace) -> None:
 
 
 def _reconstruct(request: Request, job: Job, emit: Any) -> Result:
-    with _ahead(request) as ahead:
-        showing = None
-        if ahead is not None and not job.resumed and request.keep_mesh is None and request.views.box == "auto":
-            showing = threading.Thread(target=_show_outline, args=(ahead, job, emit), name="outline", daemon=True)
-            showing.start()
-        try:
-            return _with_torch(request, job, emit, ahead)
-        finally:
-            if ahead is not None and showing is not None:
-                ahead.leave()  # what is not read yet will not be
-                showing.join()  # no mesh is told of after the run's end
+    with _ahead(request) as ahead, _outline_shown(request, job, emit, ahead):
+        return _with_torch(request, job, emit, ahead)
+
+
+@contextlib.contextmanager
+def _outline_shown(request: Request, job: Job, emit: Any, ahead: Reading | None) -> Iterator[None]:
+    """The first mesh is shown meanwhile, where a run is not resumed and its box has to be found; none is told of after the end."""
+    if ahead is None or job.resumed or request.keep_mesh is not None or request.views.box != "auto":
+        yield
+        return
+    showing = threading.Thread(target=_show_outline, args=(ahead, job, emit), name="outline", daemon=True)
+    showing.start()
+    try:
+        yield
+    finally:
+        ahead.leave()  # what is not read yet will not be
+        showing.join()
 
 
 def _show_outline(ahead: Reading, job: Job, emit: Any) -> None:

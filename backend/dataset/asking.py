@@ -10,6 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 _THREADS = min(4, os.cpu_count() or 1)
+_LEAST_SEEN = (
+    1 / 6
+)  # of the views must be able to tell of a point (2 at least); what fewer see is ruled out by too little
+
+
+def least_seen(count: int) -> float:
+    """How many of `count` views must be able to tell of a point that belongs to the object."""
+    return max(2.0, _LEAST_SEEN * count)
 
 
 @dataclass(frozen=True)

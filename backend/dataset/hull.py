@@ -12,14 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.contract import RequestError
+from backend.dataset.asking import least_seen
 from backend.dataset.posed import listed
 from backend.dataset.views import Cameras
 
 _VIEWS_AT_ONCE = 4  # after which points that are outside are dropped
 POINTS_AT_ONCE = 1 << 17  # memory stays below about 50 MB
-LEAST_SEEN = (
-    1 / 6
-)  # of the views must be able to tell of a point (2 at least); what fewer see is ruled out by too little
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def visual_hull(
 ) -> Tensor:
     """How much every view agrees that a point belongs to the object.
 
-    The least bilinearly sampled mask over the views that can tell (see `sample_masks`); 0 where hardly any can (`LEAST_SEEN`).
+    The least bilinearly sampled mask over the views that can tell (see `sample_masks`); 0 where hardly any can (`asking.least_seen`).
 
     Args:
         cameras: N cameras.
@@ -109,12 +107,8 @@ def _least(cameras: Cameras, masks: Tensor, points: Tensor, forgiven: int) -> Te
             lowest = torch.minimum(lowest, value.amin(0)[:, None])
         kept = lowest[:, -1] > 0
         alive, lowest, count = alive[kept], lowest[kept], count[kept]
-    result[alive] = torch.where(count >= _least_seen(cameras), lowest[:, -1], 0.0)
+    result[alive] = torch.where(count >= least_seen(len(cameras)), lowest[:, -1], 0.0)
     return result
-
-
-def _least_seen(cameras: Cameras) -> float:
-    return max(2.0, LEAST_SEEN * len(cameras))
 
 
 def find_box(
@@ -287,7 +281,7 @@ def _agreed(cameras: Cameras, masks: Tensor, points: Tensor, fraction: float) ->
         against = against + (inside & (value < 0.5)).sum(0)
         kept = against <= fraction * count
         alive, seen, against = alive[kept], seen[kept], against[kept]
-    agreed = (seen >= _least_seen(cameras)) & (against <= (fraction * seen).floor())
+    agreed = (seen >= least_seen(len(cameras))) & (against <= (fraction * seen).floor())
     result = torch.zeros(points.shape[0], dtype=torch.bool, device=points.device)
     result[alive] = agreed
     return result

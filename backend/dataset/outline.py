@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from backend.dataset.asking import Asked, ask
+from backend.dataset.asking import Asked, ask, least_seen
 from backend.dataset.frame import Frame
 from backend.dataset.posed import PosedImage
 from backend.dataset.surface_nets import surface_nets
 
 _SIDE = 128  # pixels of a mask's long side
-_COARSE, _FINE = 28, 56  # cells along the box
+_COARSE, _FINE = 28, 56  # cells along the box while it is fitted to the object, and of the mesh
+_ROUNDS = 3  # of fitting the box
 _AT_ONCE = 8  # views, after which points that are outside are dropped
 _OVERRULED = 0.03  # of the views that can tell: one wrong mask must not carve the object away
-_LEAST_SEEN = 1 / 6  # of the views must be able to tell of a point
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,18 @@ def outline(posed: Sequence[PosedImage], frames: Sequence[Frame]) -> Outline | N
         return None
     shapes = np.stack(masks)
     middle, half = _about(views, shapes)
-    for cells in (_COARSE, _COARSE, _COARSE, _FINE):
-        found = _hull(views, shapes, middle, half, cells)
-        points = np.argwhere(found > 0.5)
-        if not len(points):
+    for _ in range(_ROUNDS):
+        found = np.argwhere(_hull(views, shapes, middle, half, _COARSE))
+        if not len(found):
             return None
-        low, high = points.min(0) / cells, (points.max(0) + 1) / cells  # parts of the box
-        if cells == _FINE:
-            break
-        step = 1.0 / cells
-        beyond = (low < step).any() or (high > 1.0 - step).any()
-        middle = middle + (low + high - 1.0) * half if not beyond else middle
-        half = half * (1.6 if beyond else float((high - low).max()) + 3.0 * step)
-    vertices, faces = surface_nets(_smoothed(found))
-    spacing = 2.0 * half / cells
+        low, high, step = found.min(0) / _COARSE, (found.max(0) + 1) / _COARSE, 1.0 / _COARSE  # parts of the box
+        if (low < step).any() or (high > 1.0 - step).any():
+            half *= 1.6
+        else:
+            middle = middle + (low + high - 1.0) * half
+            half *= float((high - low).max()) + 3.0 * step
+    vertices, faces = surface_nets(_smoothed(_hull(views, shapes, middle, half, _FINE)))
+    spacing = 2.0 * half / _FINE
     return Outline((middle - half + (vertices + 0.5) * spacing).astype(np.float32), faces) if len(faces) else None
 
 
@@ -81,7 +79,7 @@ def _hull(views: Sequence[Asked], masks: np.ndarray, middle: np.ndarray, half: f
         told = told + ((pixels >= 0) | empty).sum(0)
         kept = against <= most
         alive, against, told = alive[kept], against[kept], told[kept]
-    agreed = told >= max(2.0, _LEAST_SEEN * len(views))
+    agreed = told >= least_seen(len(views))
     result = np.zeros(points.shape[1], np.float32)
     result[alive[agreed]] = 1.0
     return result.reshape(cells, cells, cells)

@@ -119,6 +119,14 @@ def test_the_asset_looks_like_the_photographs_and_stands_where_they_say(straight
     assert (high - low) / 2 == pytest.approx(AXES, abs=0.06)
 
 
+def test_the_first_mesh_is_the_outline_where_the_photographs_say(straight):
+    with np.load(straight[0] / "preview" / "views-000000.npz") as arrays:
+        vertices = arrays["vertices"]
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    assert (low + high) / 2 == pytest.approx(CENTRE, abs=0.06)
+    assert (high - low) / 2 == pytest.approx(AXES, abs=0.15)  # masks of 64 pixels, wider by one
+
+
 def test_a_result_is_whole(straight):
     result = straight[0] / "result"
     listed = json.loads((result / "result.json").read_text())["files"]

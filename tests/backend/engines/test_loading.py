@@ -1,13 +1,14 @@
 """All kernels at once, as a run loads them before its first step."""
 
 import sys
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from backend.engines.builtin.engine import BuiltinEngine
-from backend.pipeline import Future, _load
+from backend.pipeline import _load
 
 
 def test_every_module_of_the_kernels_holds_kernels_that_load():
