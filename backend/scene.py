@@ -20,7 +20,7 @@ from backend.geometry.mesh import Mesh
 from backend.light.environment import EnvironmentLight
 from backend.material.channels import MaterialMaps
 from backend.plan import Images
-from backend.preflight.check import without_bad
+from backend.preflight.dropping import without_bad
 from backend.preflight.findings import Preflight
 from backend.render.renderer import Renderer
 from backend.render.synthetic import held_out_of, reference_dataset, same_size
@@ -44,8 +44,8 @@ class Scene:
 
     def without_bad(self, found: Preflight) -> tuple[Scene, Preflight]:
         """The scene without the photographs that a check found to hurt, and the check with their names."""
-        views, found = without_bad(self.dataset.train, found)
-        return replace(self, dataset=replace(self.dataset, train=views)), found
+        dataset, found = without_bad(self.dataset, found)
+        return replace(self, dataset=dataset), found
 
 
 def images_of(request: Request, source: Source | None) -> Images:

@@ -5,18 +5,18 @@ The limits lie between what good photographs were measured to have and what plan
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
-import torch
 
 from backend.dataset.views import Views
+from backend.preflight.agreement import Agreement, agreement_of
 from backend.preflight.directions import directions_of, holes, neighbours
 from backend.preflight.findings import Figures, Finding, Preflight
 from backend.preflight.pictures import Look, looks_of
-from backend.preflight.silhouettes import Silhouette, judge
+from backend.preflight.silhouettes import Silhouette
 
 FEW = 12  # views; with fewer the hull is a sixth larger than the object
 _NEIGHBOURS = 8
@@ -24,7 +24,9 @@ _LEAST_COMPARED = 4  # neighbours without which a view is compared with nobody
 _BLURRED = 0.65  # of the neighbours' sharpness
 _STOPS = 1.0
 _CLIPPED, _CLIPPED_MORE = 0.3, 0.2  # part of the object, and so much more than its neighbours
-_MOST_DROPPED = 1 / 3  # of the views; more of them are no exception
+_BESIDE, _NEAR = 4, 45.0  # neighbours that see the same hollows, as far as they look from within so many degrees
+_MANY = 24  # views in a placement; the hull of fewer stays open where one looks into a hollow
+_HOLED, _HOLED_MORE = 0.066, 3.0  # of the hull in one piece, and so many times what the neighbours' masks leave out
 
 
 def check_views(views: Views) -> Preflight:
@@ -37,30 +39,37 @@ def check_views(views: Views) -> Preflight:
     directions = directions_of(views.cameras)
     near = neighbours(directions, _NEIGHBOURS)
     looks = looks_of(views)
-    silhouettes, faulty, disordered = judge(views.cameras, views.masks())
-    figures = [_figures(views.names[i], looks, i, near[i], silhouettes[i]) for i in range(len(views))]
+    agreed = agreement_of(views)
+    beside = _beside(directions, agreed.placements)
+    figures = [_figures(views.names[i], looks, i, near[i], agreed.silhouettes[i]) for i in range(len(views))]
     findings = [
         finding
         for index, one in enumerate(figures)
-        for finding in _faults(one, index, looks, near[index], silhouettes[index], index in faulty)
+        for finding in (
+            *_faulty(one, index, agreed, beside[index]),
+            *_faults(one, index, looks, near[index]),
+        )
     ]
     return Preflight(
         tuple(figures),
         tuple(findings),
         holes(directions),
         len(views) if len(views) < FEW else 0,
-        disordered,
+        agreed.disordered,
+        tuple(tuple(group.tolist()) for group in agreed.placements),
         time.perf_counter() - began,
     )
 
 
-def without_bad(views: Views, found: Preflight) -> tuple[Views, Preflight]:
-    """The views without those that hurt, and the findings with their names; all of them where too many hurt to be exceptions."""
-    bad = set(found.hurting)
-    if not bad or len(bad) > _MOST_DROPPED * len(views) or len(views) - len(bad) < 2:
-        return views, found
-    kept = torch.tensor([index for index in range(len(views)) if index not in bad])
-    return views.select(kept), replace(found, dropped=tuple(views.names[index] for index in sorted(bad)))
+def _beside(directions: np.ndarray, groups: list[np.ndarray]) -> list[np.ndarray]:
+    """The views of the same placement that look from nearly the same side, of each view; none where they are few or far."""
+    beside = [np.empty(0, np.int64)] * len(directions)
+    for group in (group for group in groups if len(group) >= _MANY):
+        own = directions[group]
+        for view, direction, others in zip(group.tolist(), own, neighbours(own, _BESIDE)):
+            if (own[others] @ direction).min() > math.cos(math.radians(_NEAR)):
+                beside[view] = group[others]
+    return beside
 
 
 def _figures(name: str, looks: list[Look], index: int, near: np.ndarray, seen: Silhouette) -> Figures:
@@ -77,11 +86,11 @@ def _figures(name: str, looks: list[Look], index: int, near: np.ndarray, seen: S
     )
 
 
-def _faults(
-    one: Figures, index: int, looks: list[Look], near: np.ndarray, seen: Silhouette, faulty: bool
-) -> Iterator[Finding]:
-    """Comparisons with a NaN are false: what cannot be told is no fault."""
-    if faulty:
+def _faulty(one: Figures, index: int, agreed: Agreement, beside: np.ndarray) -> Iterator[Finding]:
+    """What the silhouettes have against a view. Comparisons with a NaN are false: what cannot be told is no fault."""
+    seen = agreed.silhouettes[index]
+    usual = _median([agreed.silhouettes[n].hole for n in beside])
+    if index in agreed.faulty:
         reason = f"{100 * seen.conflict:.1f} % of a mask in conflict with the other views"
         if seen.shift is not None:
             reason += f"; the mask would fit if it lay {_in_words(seen.shift)}: the camera or the mask is out of place"
@@ -90,6 +99,13 @@ def _faults(
         else:
             reason += f"; the mask leaves out {100 * seen.excess:.0f} % of what the others show"
         yield Finding(one.name, index, "silhouette", seen.conflict, reason)
+    elif not agreed.disordered and seen.hole > max(_HOLED, _HOLED_MORE * usual):
+        reason = f"the mask leaves out {100 * seen.hole:.0f} % of what the others show, in one piece"
+        yield Finding(one.name, index, "holed", seen.hole, reason)
+
+
+def _faults(one: Figures, index: int, looks: list[Look], near: np.ndarray) -> Iterator[Finding]:
+    """What a photograph's own pixels have against it; see `_faulty` for NaN."""
     if one.sharpness < _BLURRED:
         reason = f"fine detail has {one.sharpness:.2f} of its neighbours' contrast"
         yield Finding(one.name, index, "blurred", one.sharpness, reason)

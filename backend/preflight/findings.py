@@ -11,7 +11,7 @@ from backend.contract import Warned
 from backend.dataset.posed import listed
 from backend.preflight.directions import Hole
 
-Fault = Literal["blurred", "exposure", "clipped", "silhouette"]
+Fault = Literal["blurred", "exposure", "clipped", "silhouette", "holed"]
 
 _HEADS: dict[Fault, tuple[str, str]] = {  # what is said before the names, and what to do
     "blurred": (
@@ -30,7 +30,12 @@ _HEADS: dict[Fault, tuple[str, str]] = {  # what is said before the names, and w
         "masks or cameras that contradict the other views (part of a mask in conflict)",
         "Look at these masks; where they are sound the camera is out of place: solve it again, or --drop-bad.",
     ),
+    "holed": (
+        "masks that leave out much of what the other views show (part of the object)",
+        "Look at these masks: dark insides and bright spots are often cut out of them. Fill them in, or --drop-bad.",
+    ),
 }
+_MOST_DROPPED = 1 / 3  # of the views; more of them are no exception
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ class Preflight:
         holes: directions from which no camera looks.
         too_few: how many views there are, where these are few; else 0.
         disordered: so many views contradict one another that no single one can be named with trust.
+        placements: places of the views in each stretch of the sequence that shows the object in one state; more than one where no one
+            shape explains all silhouettes.
         seconds: time it took.
         dropped: names of the photographs that were left out of the fit.
     """
@@ -91,6 +98,7 @@ class Preflight:
     holes: tuple[Hole, ...]
     too_few: int = 0
     disordered: bool = False
+    placements: tuple[tuple[int, ...], ...] = ()
     seconds: float = 0.0
     dropped: tuple[str, ...] = ()
 
@@ -98,6 +106,22 @@ class Preflight:
     def hurting(self) -> tuple[int, ...]:
         """Places of the photographs that hurt, ascending."""
         return tuple(sorted({finding.index for finding in self.findings}))
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Places of the views without those that hurt: of the largest placement; all of them where too many hurt to be exceptions."""
+        bad = set(self.hurting)
+        kept = tuple(sorted(index for index in self._largest if index not in bad))
+        few = len(kept) < 2 or len(self._largest) - len(kept) > _MOST_DROPPED * len(self._largest)
+        return tuple(sorted(self._largest)) if few else kept
+
+    @property
+    def _largest(self) -> tuple[int, ...]:
+        return max(self.placements, key=len, default=tuple(range(len(self.views))))
+
+    def _span(self, group: tuple[int, ...]) -> str:
+        """The first and the last photograph of a placement, as `views.only` wants them."""
+        return f"{self.views[group[0]].name}..{self.views[group[-1]].name}"
 
     def warnings(self) -> tuple[Warned, ...]:
         """A sentence for each kind of fault, with the photographs' names and numbers."""
@@ -127,6 +151,15 @@ class Preflight:
                     hint="Solve the cameras again, and check that each mask belongs to its photograph.",
                 )
             )
+        if len(self.placements) > 1:
+            spans = [f"{self._span(group)} ({len(group)})" for group in self.placements]
+            said.append(
+                Warned(
+                    message=f"the object was moved, or a part of it, so that no one shape fits all photographs: {', '.join(spans)}",
+                    code="preflight-placements",
+                    hint=f"Fit one part alone, as with --set views.only={self._span(self._largest)}; --drop-bad keeps the largest.",
+                )
+            )
         for fault, (head, hint) in _HEADS.items():
             found = [finding for finding in self.findings if finding.fault == fault]
             if found:
@@ -150,6 +183,7 @@ class Preflight:
             "dropped": list(self.dropped),
             "too_few": self.too_few,
             "disordered": self.disordered,
+            "placements": [[self.views[index].name for index in group] for group in self.placements],
             "holes": [asdict(hole) for hole in self.holes],
             "findings": [asdict(finding) for finding in self.findings],
             "views": [_plain(asdict(figures).items()) for figures in self.views],

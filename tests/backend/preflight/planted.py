@@ -15,6 +15,7 @@ BALLS = (  # centre, radii: nothing is symmetric
     ((-0.3, -0.35, 0.45), (0.2, 0.45, 0.15)),
     ((-0.5, 0.3, -0.6), (0.35, 0.2, 0.25)),
 )
+MOVED = (*BALLS[:3], ((-0.5, -0.1, -0.6), (0.25, 0.2, 0.35)))  # the same thing, its last ball elsewhere
 
 
 def pose_at(away, distance=3.6):
@@ -35,13 +36,13 @@ def spread(count, height=0.85):
     return np.stack([np.cos(turn) * np.sqrt(1 - z**2), np.sin(turn) * np.sqrt(1 - z**2), z], axis=1)
 
 
-def photograph(pose, side=SIDE):
+def photograph(pose, side=SIDE, balls=BALLS):
     """[side, side, 4] float32 linear premultiplied: detail of all widths painted on, light from above."""
     fine, focal = 2 * side, 2 * FOCAL * side / SIDE
     x, y = np.meshgrid(np.arange(fine) + 0.5 - side, np.arange(fine) + 0.5 - side)
     ray = np.stack([x / focal, -y / focal, -np.ones_like(x)], axis=-1) @ pose[:3, :3].T
     nearest, normal = np.full(x.shape, np.inf), np.zeros((*x.shape, 3))
-    for centre, radii in BALLS:
+    for centre, radii in balls:
         start, way = (pose[:3, 3] - centre) / radii, ray / radii
         a, b, c = (way**2).sum(-1), way @ start, start @ start - 1
         root = b**2 - a * c
@@ -59,15 +60,17 @@ def photograph(pose, side=SIDE):
     return image.reshape(side, 2, side, 2, 4).mean(axis=(1, 3)).astype(np.float32)
 
 
-def views_of(poses, side=SIDE):
-    """Views as a run has them."""
+def views_of(poses, side=SIDE, moved=()):
+    """Views as a run has them; those whose places are in `moved` show the thing with a part moved."""
     count, focal = len(poses), FOCAL * side / SIDE
     cameras = Cameras(
         torch.tensor(np.stack(poses), dtype=torch.float32),
         torch.tensor([focal, focal, side / 2, side / 2]).repeat(count, 1),
         torch.tensor([side, side]).repeat(count, 1),
     )
-    images = torch.from_numpy(np.stack([photograph(pose, side) for pose in poses])).half()
+    images = torch.from_numpy(
+        np.stack([photograph(p, side, MOVED if n in moved else BALLS) for n, p in enumerate(poses)])
+    ).half()
     return Views(tuple(f"IMG_{index:03d}.png" for index in range(count)), cameras, images)
 
 
@@ -97,6 +100,12 @@ def shift_mask(views, index):
 def take_mask(views, index):
     other = views.images[(index + 7) % len(views), ..., 3].float()
     views.images[index] = _masked(views.images[index], other)
+
+
+def hole_mask(views, index):
+    mask = views.images[index, ..., 3].float()
+    cv2.circle(hole := np.ones((SIDE, SIDE), np.float32), (SIDE // 2, SIDE // 2 + 8), 11, 0.0, -1)
+    views.images[index] = _masked(views.images[index], mask * torch.from_numpy(hole))
 
 
 def turn_camera(views, index):

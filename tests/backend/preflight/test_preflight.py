@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted import FAULTS, SIDE, blur, expose, pose_at, spread, turn_camera, views_of
+from planted import FAULTS, SIDE, blur, expose, hole_mask, pose_at, spread, turn_camera, views_of
 
 from backend import contract
+from backend.dataset.normalise import similarity_of
+from backend.dataset.views import Dataset
 from backend.export.report_preflight import preflight_section
-from backend.preflight.check import check_views, without_bad
+from backend.preflight.check import check_views
 from backend.preflight.directions import directions_of, holes, in_words
+from backend.preflight.dropping import without_bad
 
+CUBE = similarity_of(-torch.ones(3), torch.ones(3))
 PLANTED_INTO = (1, 9, 14)
 
 
@@ -55,6 +59,21 @@ def test_each_planted_fault_is_found_by_name(good):
     assert not wrong, wrong
 
 
+def test_masks_with_an_inside_cut_out_are_found_though_two_are_alike():
+    """As one that cuts out a dark opening cuts it out of every view into it: each hides the other from who looks for conflict."""
+    views = views_of([pose_at(away) for away in spread(40)])
+    assert not check_views(views).findings
+    for index in (9, 10, 25):
+        hole_mask(views, index)
+    found = check_views(views)
+    assert [(finding.index, finding.fault) for finding in found.findings] == [
+        (9, "holed"),
+        (10, "holed"),
+        (25, "holed"),
+    ]
+    assert "in one piece" in found.findings[0].reason and found.warnings()[-1].code == "preflight-holed"
+
+
 def test_several_faults_at_once_are_told_apart_and_dropped(good):
     views = copy_of(good)
     blur(views, 3)
@@ -68,7 +87,8 @@ def test_several_faults_at_once_are_told_apart_and_dropped(good):
         (12, "silhouette"),
         (16, "silhouette"),
     }
-    kept, dropped = without_bad(views, found)
+    dataset, dropped = without_bad(Dataset(views, None, CUBE), found)
+    kept = dataset.train
     assert len(kept) == 16 and dropped.dropped == tuple(f"IMG_{index:03d}.png" for index in (3, 8, 12, 16))
     assert not check_views(kept).findings
     messages = {warning.code: warning.message for warning in dropped.warnings()}
@@ -85,7 +105,33 @@ def test_cameras_that_are_wrong_throughout_are_nobodys_fault_in_particular(good)
     views.cameras.camera_to_world[:] = good.cameras.camera_to_world[order]
     found = check_views(views)
     assert found.disordered and not found.findings
-    assert without_bad(views, found)[0] is views
+    whole = Dataset(views, None, CUBE)
+    assert without_bad(whole, found)[0] is whole
+
+
+def test_a_part_that_moved_between_two_photographs_is_found_there(good):
+    """One shape fits neither the first 24 nor the last 16 together with the others; what is dropped is the shorter stretch, and the
+    held-out photographs that lie in it or at the break."""
+    everything = views_of([pose_at(away) for away in spread(44)], moved=range(26, 44))
+    order = np.random.default_rng(3).permutation(44)  # as a camera file may have them
+    everything = everything.select(torch.from_numpy(order))
+    held_out = {"IMG_010.png", "IMG_025.png", "IMG_026.png", "IMG_036.png"}
+    apart = torch.tensor([index for index, name in enumerate(everything.names) if name in held_out])
+    fitted = torch.tensor([index for index, name in enumerate(everything.names) if name not in held_out])
+    dataset = Dataset(everything.select(fitted), everything.select(apart), CUBE)
+    found = check_views(dataset.train)
+    spans = [[dataset.train.names[index] for index in group] for group in found.placements]
+    assert [(span[0], span[-1], len(span)) for span in spans] == [
+        ("IMG_000.png", "IMG_024.png", 24),
+        ("IMG_027.png", "IMG_043.png", 16),
+    ]
+    assert not found.findings
+    warned = {warning.code: warning for warning in found.warnings()}
+    assert "IMG_000.png..IMG_024.png (24), IMG_027.png..IMG_043.png (16)" in warned["preflight-placements"].message
+    kept, told = without_bad(dataset, found)
+    assert set(kept.train.names) == set(spans[0]) and kept.test.names == ("IMG_010.png",)
+    assert set(told.dropped) == {*spans[1], "IMG_025.png", "IMG_026.png", "IMG_036.png"}
+    assert len(check_views(kept.train).placements) == 1
 
 
 def test_holes_are_named_by_the_side_they_are_on():
