@@ -159,6 +159,10 @@ class ViewSettings(_Checked):
     holdout: int = setting(
         8, "every how manieth view is held out when the source has no test split; 0 holds none out", 0, 1000
     )
+    only: str | None = setting(
+        None,
+        "the photographs that take part: names, patterns (IMG_96*) or spans (IMG_9669..IMG_9709), with commas between them; null takes all",
+    )
     box: Literal["auto"] | tuple[float, ...] = setting(
         "auto", "bounds of the object in scene units: 'auto' or min x, min y, min z, max x, max y, max z"
     )

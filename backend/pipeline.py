@@ -81,7 +81,7 @@ def _begin(request: Request, job: Job, emit: Callable[[Event], None], team: Team
     torch.set_num_threads(threads)
     torch.manual_seed(request.seed)
     emit(Progress(stage="views", step=0, steps=1))
-    source = survey(Path(request.source), request.views.holdout) if ahead is None else ahead.source
+    source = survey(Path(request.source), request.views.holdout, request.views.only) if ahead is None else ahead.source
     images = images_of(request, source)
     renderer = Renderer(select_engine(request.engine, device, threads))
     plan = team.from_first(lambda: _plan(request, images, job, device))

@@ -14,7 +14,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     source = Path(arguments.source)
     if not source.exists():
         raise RequestError(f"{source} does not exist", hint="Check the path.", code="source-missing")
-    settings = ViewSettings(resolution=arguments.resolution, holdout=0)
+    settings = ViewSettings(resolution=arguments.resolution, holdout=0, only=arguments.only)
 
     from backend.dataset.load import load
     from backend.preflight.check import check_views

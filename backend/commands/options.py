@@ -42,6 +42,7 @@ def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write the figures of every photograph as JSON")
     parser.add_argument("--strict", action="store_true", help="exit status 2 where a photograph hurts")
     parser.add_argument("--resolution", type=int, default=512, help="long side in pixels (default: 512)")
+    parser.add_argument("--only", help="photographs that are looked at, as views.only has them (default: all)")
 
 
 def poses(parser: argparse.ArgumentParser) -> None:

@@ -164,7 +164,7 @@ def _ahead(request: Request) -> Iterator[Reading | None]:
 
     ahead = None
     with contextlib.suppress(RequestError):  # the run itself comes upon it again, and says so in its turn
-        source = survey(Path(request.source), request.views.holdout)
+        source = survey(Path(request.source), request.views.holdout, request.views.only)
         if source is not None:
             ahead = read_ahead(source, request.views.resolution, request.threads or os.cpu_count() or 1)
     try:

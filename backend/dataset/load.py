@@ -41,7 +41,9 @@ def load(source: Path, settings: ViewSettings, threads: int = 4) -> Dataset:
     Raises:
         RequestError: whatever is wrong with the source, with names and what to do.
     """
-    return read_source(Reading(find_source(source, settings.holdout), settings.resolution, threads), settings)
+    return read_source(
+        Reading(find_source(source, settings.holdout, settings.only), settings.resolution, threads), settings
+    )
 
 
 def read_source(reading: Reading, settings: ViewSettings, device: torch.device | None = None) -> Dataset:

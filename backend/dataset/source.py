@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.contract import RequestError
+from backend.dataset.choosing import chosen
 from backend.dataset.formats import read_capture
 from backend.dataset.frame import Frame, read_frame
 from backend.dataset.orient import box_of
@@ -99,10 +100,14 @@ class Reading:
         self._frames = []
 
 
-def find_source(source: Path, holdout: int) -> Source:
-    """What a folder holds, from its camera file and its images' heads; see `load`."""
+def find_source(source: Path, holdout: int, only: str | None = None) -> Source:
+    """What a folder holds, from its camera file and its images' heads; see `load`, and `choosing.chosen` for `only`."""
     capture = read_capture(source)
-    train, test = _split(capture.images, holdout)
+    images = capture.images
+    if only is not None:
+        wanted = chosen([image.name for image in images], only)
+        images = tuple(image for place, image in enumerate(images) if place in wanted)
+    train, test = _split(images, holdout)
     if len(train) < 2:
         raise RequestError(
             f"{source}: it has {len(train)} view{'' if len(train) == 1 else 's'} to fit; expected 2 or more (24 and up work well)",
@@ -118,16 +123,16 @@ def find_source(source: Path, holdout: int) -> Source:
         height,
         width,
         floats,
-        (*capture.warnings, *_repeats(capture.images)),
+        (*capture.warnings, *_repeats(images)),
         _point_box(capture),
     )
 
 
-def survey(path: Path, holdout: int) -> Source | None:
+def survey(path: Path, holdout: int, only: str | None = None) -> Source | None:
     """What a run will read of the folder `path` or of the folder the file is in; None for a mesh, of which views are rendered."""
     if path.suffix.lower() in MESH_SUFFIXES:
         return None
-    return find_source(path.parent if path.is_file() else path, holdout)
+    return find_source(path.parent if path.is_file() else path, holdout, only)
 
 
 def read_ahead(source: Source, resolution: int, threads: int) -> Reading | None:

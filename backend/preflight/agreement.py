@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from backend.dataset.choosing import in_sequence
 from backend.dataset.views import Views
 from backend.preflight.cells import Cells
-from backend.preflight.placements import DISSENT, agree, in_sequence, placements
+from backend.preflight.placements import DISSENT, agree, placements
 from backend.preflight.silhouettes import Silhouette, judge
 
 
@@ -34,7 +35,7 @@ def agreement_of(views: Views) -> Agreement:
     """Judge the silhouettes of views in the normalised box."""
     cells = Cells.of(views.cameras, views.masks())
     silhouettes, faulty, disordered = judge(cells)
-    sequence = in_sequence(views.names)
+    sequence = np.array(in_sequence(views.names))
     trusted = sequence[~np.isin(sequence, faulty)]
     if agree(cells, trusted):
         return Agreement(silhouettes, set(faulty), disordered, [sequence])

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import torch
 
+from backend.dataset.choosing import in_sequence
 from backend.dataset.views import Dataset, Views
 from backend.preflight.findings import Preflight
-from backend.preflight.placements import in_sequence
 
 
 def without_bad(dataset: Dataset, found: Preflight) -> tuple[Dataset, Preflight]:
@@ -39,7 +39,7 @@ def _judged(train: Views, test: Views, found: Preflight) -> list[int]:
     placement = {view: number for number, group in enumerate(found.placements) for view in group}
     kept = placement.get(found.kept[0])
     count = len(train)
-    sequence = in_sequence((*train.names, *test.names)).tolist()
+    sequence = in_sequence((*train.names, *test.names))
     before: int | None = None
     waiting: list[int] = []  # held out since the last fitted view
     judged: list[int] = []

@@ -7,9 +7,6 @@ where most is left out; that it is the sequence and not chance is told by cuttin
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
 import numpy as np
 
 from backend.preflight.cells import Cells, widened
@@ -20,12 +17,6 @@ _CUTS = 12  # places in the sequence tried at first
 _SHUFFLED = 8  # orders compared with, each cut at its quarters
 _LEFT_OUT = 0.0005  # mean part of a mask that the other placement's hull leaves out and its own does not
 _CHANCE = 2.0  # times what the shuffled orders come to
-
-
-def in_sequence(names: Sequence[str]) -> np.ndarray:
-    """[N] places of the views in the order that their names count up: 9 before 10."""
-    keys = [[int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)] for name in names]
-    return np.array(sorted(range(len(names)), key=keys.__getitem__), dtype=np.int64)
 
 
 def agree(cells: Cells, sequence: np.ndarray) -> bool:

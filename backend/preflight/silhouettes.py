@@ -29,8 +29,8 @@ class Silhouette:
     Attributes:
         missing: part of the mask where that hull has nothing, in [0, 1]; 0 for masks and cameras without fault.
         excess: part of that hull's projection outside the mask, in [0, 1]; small where many views see the object.
-        hole: the largest part of it in one piece without its thin places, in [0, 1]: what stands out at the outline is thin, what was cut out
-            of a mask is not.
+        hole: the largest part of it in one piece without its thin places, in [0, 1]: what stands out at the outline is thin, what was
+            cut out of a mask is not.
         conflict: the fault's size when the view was judged: the part of its mask that several others call empty, and the mean part of the
             others' masks that it alone cuts away, added.
         shift: (right, down) in parts of the image's long side by which the mask would fit the hull, where it then fits; else None.
