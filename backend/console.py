@@ -163,7 +163,8 @@ def sentence(event: Event) -> str:
         return f"{name}: {event.message}" + (f"\n  {event.hint}" if event.hint else "")
     if isinstance(event, Finished):
         psnr = event.metrics.get("psnr")
-        quality = f", {psnr:.2f} dB on held-out views" if psnr is not None else ""
+        where = "held-out" if event.metrics.get("held_out_views") else "training"
+        quality = f", {psnr:.2f} dB on {where} views" if psnr is not None else ""
         return f"Done in {clock(event.seconds)}: {event.result}{quality}"
     return event.to_json()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -250,7 +250,11 @@ def _export(run_: Run, fit: RefineFit) -> Result:
     train = replace(run_.train, cameras=run_.corrections.corrected(run_.train.cameras))
     alpha = run_.request.asset.alpha if run_.request.refine.layers > 1 else "opaque"
     held_out = run_.scene.dataset.test
-    judged = held_out if held_out is not None else train.select(_few(train))
+    few = _few(train)
+    judged = held_out if held_out is not None else train.select(few)
+    gains: Tensor | Literal["best"] | None = None
+    if run_.corrections.exposure:
+        gains = "best" if held_out is not None else run_.corrections.gains(few)
     fit.finish()
     run_.leave_photographs()
     train = replace(train, images=run_.train.images)
@@ -266,7 +270,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         finishing = ThreadPoolExecutor(1).submit(_finished, fitted, mesh, texels, seen)
         lpips, _ = lpips_meter(str(run_.device))
         material = _exported(run_, fit, alpha)
-        comparisons = compare_views(run_.renderer, surface, material, light.prefiltered(), judged, lpips)
+        comparisons = compare_views(run_.renderer, surface, material, light.prefiltered(), judged, lpips, gains)
         maps = finishing.result()
     unseen = 1.0 - float(seen.float().mean())
     if unseen > 0.1:
@@ -304,7 +308,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
     )
     result = Result(
         files={},
-        metrics={**report.means(), **figures},
+        metrics={**report.means(), **figures, "held_out_views": float(0 if held_out is None else len(held_out))},
         request=to_dict(run_.request),
         version=version(),
         device=str(run_.device),

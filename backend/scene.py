@@ -73,7 +73,9 @@ def read_scene(
     given, told = (  # first: views may take minutes to render
         _unwrapped(Path(request.keep_mesh)) if request.keep_mesh else (None, ())
     )
-    source = survey(Path(request.source), request.views.holdout, request.views.only) if reading is None else reading.source
+    source = (
+        survey(Path(request.source), request.views.holdout, request.views.only) if reading is None else reading.source
+    )
     if source is None:
         ready()
         dataset = _reference(request, read_mesh(Path(request.source)), renderer, device)

@@ -28,7 +28,8 @@ def description(result: contract.Result | None, triangles: int) -> str:
     words = f"Reconstructed from views, {triangles:,} triangles"
     if result is not None:
         psnr = result.metrics.get("psnr")
-        words += f", {psnr:.1f} dB on held-out views" if psnr is not None else ""
+        where = {None: "", 0.0: " on training views"}.get(result.metrics.get("held_out_views"), " on held-out views")
+        words += f", {psnr:.1f} dB{where}" if psnr is not None else ""
         words += f", Unrender {result.version}" if result.version else ""
     return words
 

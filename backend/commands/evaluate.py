@@ -17,10 +17,9 @@ from backend.contract import LightSettings, read_result, write_json
 from backend.dataset.reference import read_environment
 from backend.dataset.views import Views
 from backend.light.environment import EnvironmentLight, PrefilteredLight
-from backend.loss.metrics import encode_over_white, lpips_meter, psnr, ssim
+from backend.loss.judging import COLUMNS, Figures, best_gains, judge, means
+from backend.loss.metrics import lpips_meter
 from backend.scene import read_scene
-
-_COLUMNS = (("psnr", "PSNR dB", "{:.2f}"), ("ssim", "SSIM", "{:.4f}"), ("lpips", "LPIPS", "{:.4f}"))
 
 
 def evaluate(arguments: argparse.Namespace, console: Console) -> None:
@@ -33,6 +32,8 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.resolution is not None:
         views = dataclasses.replace(views, resolution=arguments.resolution)
     source = str(Path(arguments.source).absolute())
+    if source != request.source:
+        views = dataclasses.replace(views, only=None)  # names of the fit's own photographs
     given = {name: getattr(request.light, name) for name in ("rotation", "strength", "space")}  # of views.environment
     plain = dataclasses.replace(request, source=source, views=views, keep_mesh=None, light=LightSettings(**given))
     dataset = read_scene(plain, asset.renderer, device).dataset
@@ -43,47 +44,39 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> None:
     light = environment.prefiltered()
 
     split = "train" if dataset.test is None else "test"
-    measured, notes = _measure(asset, light, dataset.test or dataset.train, str(device))
-    means = {key: _mean([view[key] for view in measured]) for key, _, _ in _COLUMNS}
-    table = {"format": 1, "source": source, "split": split, "mean": means, "views": measured, "notes": notes}
+    measured, notes = _measure(asset, light, dataset.test or dataset.train, str(device), request.refine.exposure)
+    averages = means(list(measured.values()))
+    rows = [{"name": name, **dataclasses.asdict(figures)} for name, figures in measured.items()]
+    table = {"format": 1, "source": source, "split": split, "mean": averages, "views": rows, "notes": notes}
     write_json(Path(arguments.result) / "evaluation.json", table)
     if arguments.json:
         console.text(json.dumps({"event": "evaluation", **table}))
     else:
-        console.text(_table(measured, means, f"{split} views of {source}") + "".join(f"\n{note}" for note in notes))
+        console.text(_table(rows, averages, f"{split} views of {source}") + "".join(f"\n{note}" for note in notes))
 
 
 def _measure(
-    asset: LoadedAsset, light: PrefilteredLight, views: Views, device: str
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Figures a view, on sRGB-encoded colours over white, and what could not be measured."""
+    asset: LoadedAsset, light: PrefilteredLight, views: Views, device: str, exposed: bool
+) -> tuple[dict[str, Figures], list[str]]:
+    """Figures of each view, with its own best gains where exposure was fitted, and what could not be measured."""
     lpips, note = lpips_meter(device)
-    measured = []
+    measured = {}
     for index, name in enumerate(views.names):
         camera = views.cameras.select(torch.tensor([index])).to(device)
         height, width = camera.sizes[0].tolist()
-        ours = encode_over_white(asset.draw(light, camera))
-        photo = encode_over_white(views.images[index, :height, :width].to(device).float())
-        measured.append(
-            {
-                "name": name,
-                "psnr": float(psnr(ours, photo)),
-                "ssim": float(ssim(ours, photo)) if min(height, width) >= 11 else None,
-                "lpips": lpips(ours, photo) if lpips else None,
-            }
-        )
+        image, photo = asset.draw(light, camera), views.images[index, :height, :width].to(device).float()
+        measured[name] = judge(image, photo, lpips, best_gains(image, photo) if exposed else None)
     return measured, [note] if note else []
 
 
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _table(measured: list[dict[str, Any]], means: dict[str, float | None], title: str) -> str:
+def _table(measured: list[dict[str, Any]], averages: dict[str, float | None], title: str) -> str:
     width = max(len("view"), *(len(view["name"]) for view in measured))
-    rows = [("view", *(head for _, head, _ in _COLUMNS))]
-    for view in [*measured, {"name": "mean", **means}]:
-        cells = ("-" if view[key] is None else form.format(view[key]) for key, _, form in _COLUMNS)
-        rows.append((view["name"], *cells))
-    return "\n".join([title, *(f"{row[0]:<{width}}  {row[1]:>8} {row[2]:>8} {row[3]:>8}" for row in rows)])
+    columns = [column for column in COLUMNS if averages[column[0]] is not None]
+    lines = [f"{'view':<{width}}" + "".join(f"  {heading:>8}" for _, heading, _ in columns)]
+    for view in [*measured, {"name": "mean", **averages}]:
+        cells = (
+            ("-" if view[key] is None else f"{view[key]:.{digits}f}", max(8, len(head)))
+            for key, head, digits in columns
+        )
+        lines.append(f"{view['name']:<{width}}" + "".join(f"  {cell:>{wide}}" for cell, wide in cells))
+    return "\n".join([title, *lines])

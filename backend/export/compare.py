@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+from torch import Tensor
 
 from backend.dataset.views import Views
-from backend.export.report import Comparison, pictured
+from backend.export.report_views import Comparison, pictured
 from backend.light.environment import PrefilteredLight
-from backend.loss.metrics import Lpips, encode_over_white, psnr, ssim
+from backend.loss.judging import best_gains, judge
+from backend.loss.metrics import Lpips, encode_over_white
 from backend.render.renderer import Material, Renderer, Surface
 from backend.render.supersample import render_averaged
 
@@ -17,6 +21,7 @@ def compare_views(
     light: PrefilteredLight,
     views: Views,
     lpips: Lpips | None = None,
+    gains: Tensor | Literal["best"] | None = None,
 ) -> tuple[Comparison, ...]:
     """Render each view and hold it against its photograph.
 
@@ -24,6 +29,7 @@ def compare_views(
         renderer, surface, material, light: what is rendered.
         views: N views on any device: one at a time is brought to the surface's.
         lpips: perceptual distance of two [H, W, 3] pictures, or None to leave it out.
+        gains: [N, 3] what each photograph's exposure multiplies its render by, or those that fit each best, or None where none was fitted.
 
     Returns:
         N comparisons in the order of the views; those the report shows have their pictures, on the CPU.
@@ -34,15 +40,15 @@ def compare_views(
         height, width = one.cameras.sizes[0].tolist()
         with torch.no_grad():
             image = render_averaged(renderer, surface, material, light, one.cameras, one.canvas)[0, :height, :width]
-            ours, photo = encode_over_white(image), encode_over_white(one.images[0, :height, :width].float())
-        found.append(
-            Comparison(
-                name,
-                photo.cpu() if index in shown else None,
-                ours.cpu() if index in shown else None,
-                psnr=float(psnr(ours, photo)),
-                ssim=float(ssim(ours, photo)) if min(height, width) >= 11 else float("nan"),
-                lpips=lpips(ours, photo) if lpips is not None else None,
+            photo = one.images[0, :height, :width].float()
+            own = (
+                best_gains(image, photo)
+                if isinstance(gains, str)
+                else None
+                if gains is None
+                else gains[index].to(image)
             )
-        )
+            figures = judge(image, photo, lpips, own)
+            theirs, ours = (encode_over_white(picture).cpu() if index in shown else None for picture in (photo, image))
+        found.append(Comparison(name, theirs, ours, figures))
     return tuple(found)

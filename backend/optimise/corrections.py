@@ -54,9 +54,13 @@ class Corrections(nn.Module):
         """Renders [B, H, W, 4] of the images at `index` ([B] int64) as those were exposed. Gradients reach the renders and the gains."""
         if not self.exposure:
             return images
-        log_gains = (self.log_gains - self.log_gains.mean(0)).index_select(0, index)
-        gains = torch.cat([log_gains.exp(), torch.ones_like(log_gains[:, :1])], -1)
+        gains = self.gains(index)
+        gains = torch.cat([gains, torch.ones_like(gains[:, :1])], -1)
         return images * gains[:, None, None, :]
+
+    def gains(self, index: Tensor) -> Tensor:
+        """[B, 3] what the renders of the images at `index` are multiplied by; their mean over all images is held. Gradients reach them."""
+        return (self.log_gains - self.log_gains.mean(0)).index_select(0, index).exp()
 
     def cameras(self, cameras: Cameras, index: Tensor) -> Cameras:
         """The cameras at `index` ([B] int64) of all N where they really stood. Gradients reach motions and focal lengths.

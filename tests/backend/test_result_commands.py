@@ -43,10 +43,13 @@ def test_the_exported_files_measure_as_the_fit_did(finished, tmp_path):
     table = json.loads((out / "evaluation.json").read_text())
     fitted = contract.read_result(out).metrics
     assert table["mean"]["psnr"] == pytest.approx(fitted["psnr"], abs=0.1)
+    assert table["mean"]["psnr_mask"] == pytest.approx(fitted["psnr_mask"], abs=0.1)
+    assert table["mean"]["psnr_mask"] < table["mean"]["psnr"] - 1
+    assert table["mean"]["psnr_exposed"] is None is fitted["psnr_exposed"] and fitted["held_out_views"] == 2
     assert table["mean"]["ssim"] == pytest.approx(fitted["ssim"], abs=0.005)
     assert [view["name"] for view in table["views"]] == ["images/003.png", "images/007.png"]
     rows = text.splitlines()
-    assert rows[1].split() == ["view", "PSNR", "dB", "SSIM", "LPIPS"]
+    assert rows[1].split() == ["view", "PSNR,", "dB", "in", "the", "mask,", "dB", "SSIM"]
     assert any(row.startswith("mean") and f"{table['mean']['psnr']:.2f}" in row for row in rows)
 
 

@@ -8,7 +8,7 @@ from backend.dataset.choosing import chosen, in_sequence
 from backend.dataset.load import load
 
 BOX = (-0.3, -0.6, -0.4, 0.9, 0.2, 1.4)
-NAMES = tuple(f"images/IMG_{number}.jpg" for number in (10, 9, 8, 100, 11)) + ("images/cover.png",)
+NAMES = (*(f"images/IMG_{number}.jpg" for number in (10, 9, 8, 100, 11)), "images/cover.png")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from backend import contract
 from backend.export import folder as export_folder
 from backend.export.charts import line_chart, short
 from backend.export.folder import FILES, write_result
-from backend.export.report import Comparison, Report, report_html
+from backend.export.report import Report, report_html
+from backend.export.report_views import Comparison
+from backend.loss.judging import Figures
 
 
 def report():
@@ -20,8 +22,8 @@ def report():
     return Report(
         title="<Vase> & 'friends'",
         comparisons=(
-            Comparison("test/a.png", picture, picture * 0.9, 27.5, 0.91, 0.08),
-            Comparison("test/b.png", picture, picture, 32.5, float("nan")),
+            Comparison("test/a.png", picture, picture * 0.9, Figures(27.5, 23.5, 28.5, 0.91, 0.08)),
+            Comparison("test/b.png", picture, picture, Figures(32.5)),
         ),
         curves={"shape": [(step, {"color": 1.0 / (step + 1), "mask": math.inf}, 20.0 + step) for step in range(600)]},
         figures={"triangles": 12.0, "unseen_share": 0.25, "memory": None},
@@ -47,8 +49,12 @@ def test_everything_is_there_and_result_json_is_last(tmp_path, monkeypatch):
     assert set(read.files) == set(FILES)
     assert read.metrics == {"psnr": 30.0}
     metrics = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)
-    assert metrics["mean"] == {"psnr": 30.0, "ssim": 0.91, "lpips": 0.08}
-    assert metrics["views"][1] == {"name": "test/b.png", "psnr": 32.5, "ssim": None, "lpips": None}
+    assert metrics["mean"] == {"psnr": 30.0, "psnr_mask": 23.5, "psnr_exposed": 28.5, "ssim": 0.91, "lpips": 0.08}
+    assert metrics["views"][1] == {
+        "name": "test/b.png",
+        **dict.fromkeys(("psnr_mask", "psnr_exposed", "ssim", "lpips")),
+        "psnr": 32.5,
+    }
 
 
 def test_a_full_disk_leaves_no_result(tmp_path, monkeypatch):
