@@ -34,6 +34,7 @@ from backend.loss.metrics import lpips_meter
 from backend.material.channels import FIRST_OPACITY, MaterialMaps
 from backend.material.textures import MaterialTextures
 from backend.memory import free_memory, release_memory
+from backend.optimise.aligning import aligned
 from backend.optimise.checkpoint import load_checkpoint, moved, save_checkpoint
 from backend.optimise.corrections import Corrections
 from backend.optimise.fit import Fit
@@ -251,7 +252,6 @@ def _export(run_: Run, fit: RefineFit) -> Result:
     alpha = run_.request.asset.alpha if run_.request.refine.layers > 1 else "opaque"
     held_out = run_.scene.dataset.test
     few = _few(train)
-    judged = held_out if held_out is not None else train.select(few)
     gains: Tensor | Literal["best"] | None = None
     if run_.corrections.exposure:
         gains = "best" if held_out is not None else run_.corrections.gains(few)
@@ -270,6 +270,12 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         finishing = ThreadPoolExecutor(1).submit(_finished, fitted, mesh, texels, seen)
         lpips, _ = lpips_meter(str(run_.device))
         material = _exported(run_, fit, alpha)
+        if held_out is not None and run_.corrections.poses:
+            rate = run_.request.refine.learning_rate_poses
+            reached = held_out.within_reach(run_.device)
+            stood = aligned(run_.renderer, surface, material, light.prefiltered(), reached, rate)
+            held_out = replace(held_out, cameras=stood.to(held_out.images.device))
+        judged = held_out if held_out is not None else train.select(few)
         comparisons = compare_views(run_.renderer, surface, material, light.prefiltered(), judged, lpips, gains)
         maps = finishing.result()
     unseen = 1.0 - float(seen.float().mean())
@@ -293,6 +299,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         title=Path(run_.request.source).stem or "Reconstruction",
         comparisons=comparisons,
         held_out=held_out is not None,
+        aligned=held_out is not None and run_.corrections.poses,
         curves=run_.watch.curves,
         figures=figures,
         timings=run_.watch.timings,

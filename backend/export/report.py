@@ -27,7 +27,7 @@ class Report:
 
     Attributes:
         title: what was reconstructed.
-        comparisons: the views measured, held out of the fit if `held_out`.
+        comparisons: the views measured, held out of the fit if `held_out`; their cameras fitted to them afterwards if `aligned`.
         curves: stage -> (step, losses by name, PSNR in dB or None) of the steps told.
         figures: further named numbers (triangles, share of the texture that no view saw).
         timings: part of the run -> seconds.
@@ -40,6 +40,7 @@ class Report:
     title: str
     comparisons: tuple[Comparison, ...] = ()
     held_out: bool = True
+    aligned: bool = False
     curves: Mapping[str, Curve] = field(default_factory=dict)
     figures: Mapping[str, float | None] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Report:
         return {
             "mean": self.means(),
             "held_out": self.held_out,
+            "aligned": self.aligned,
             "views": views,
             "figures": {name: _finite(value) for name, value in self.figures.items()},
             "seconds": {name: _finite(value) for name, value in self.timings.items()},
@@ -84,7 +86,7 @@ def report_html(report: Report, asset: Asset) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body><main>"
         f"<h1>{escape(report.title)}</h1>{facts}"
-        f"{_key_figures(report)}{_warnings(report.warnings)}{views_section(report.comparisons, report.held_out)}"
+        f"{_key_figures(report)}{_warnings(report.warnings)}{views_section(report.comparisons, report.held_out, report.aligned)}"
         f"{maps_section(asset)}{light_section(asset)}"
         f"{_curves(report.curves)}{_timings(report.timings)}{preflight_section(report.preflight)}{_settings(report.settings)}"
         "</main></body></html>\n"

@@ -50,12 +50,14 @@ def _ramp(values: np.ndarray) -> np.ndarray:
     return colored[..., ::-1].astype(np.float32) / 255.0
 
 
-def views_section(comparisons: Sequence[Comparison], held_out: bool) -> str:
+def views_section(comparisons: Sequence[Comparison], held_out: bool, aligned: bool) -> str:
     """Some of the views with their pictures, all of them in a table; '' of none."""
     if not comparisons:
         return ""
     kind = "Held-out views" if held_out else "Training views"
     told = "none of them took part in the fit" if held_out else "they took part in the fit: none were held out"
+    if aligned:
+        told += ", but for their cameras, which were fitted to them afterwards as the others were"
     count = len(comparisons)
     shown = f", {len(pictured(count))} of them shown" if len(pictured(count)) < count else ""
     rows = "".join(_view(comparisons[index]) for index in pictured(count))

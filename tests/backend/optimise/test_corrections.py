@@ -9,6 +9,7 @@ from test_refine import grey, refine_fit
 
 from backend.dataset.views import Cameras, Views
 from backend.loss.metrics import psnr
+from backend.optimise.aligning import aligned
 from backend.optimise.corrections import Corrections, rotation_of
 from backend.optimise.fit import run
 from backend.render.camera import clip_positions
@@ -96,6 +97,26 @@ def test_planted_errors_of_pose_and_focal_length_are_found_and_unseen_views_gain
     (given, blurred), (found, sharp) = fitted(False), fitted(True)
     assert found < given / 3
     assert sharp > blurred + 3.0
+
+
+def test_held_out_cameras_are_found_by_the_finished_asset(renderer, block):
+    """Each by its own photograph, though all moved alike: the asset stands fast."""
+    thing, _, data = block
+    fit = refine_fit(renderer, block, grey(32), data.train, steps=45, learning_rate_textures=0.03, views_per_step=4)
+    run(fit, lambda *_: True)
+    true, points = data.train.cameras, data.similarity.to_normalised(thing.vertices)
+    wrong = misplaced(true)
+    wrong.camera_to_world[:, :3, 3] += torch.tensor([0.01, -0.01, 0.02])
+    views = Views(data.train.names, wrong, data.train.images)
+    kept = fit.positions.detach().clone(), fit.textures.values.detach().clone()
+    with torch.no_grad():
+        found = aligned(renderer, fit.surface(), fit.material, skylight().prefiltered(), views, 0.005)
+    apart = [
+        (_pixels(points, c, data.train.canvas) - _pixels(points, true, data.train.canvas)).norm(dim=-1)
+        for c in (wrong, found)
+    ]
+    assert apart[1].mean() < apart[0].mean() / 3, (apart[0].mean(), apart[1].mean())
+    assert torch.equal(kept[0], fit.positions) and torch.equal(kept[1], fit.textures.values)
 
 
 def _pixels(points, cameras, canvas):
