@@ -62,11 +62,12 @@ def judge(names: Sequence[str], figures: Mapping[str, Any]) -> Verdict:
                 f"without a camera, though others show the same: {listed(linked)}. They may be blurred or show a part that repeats itself; "
                 "--quality high may place them"
             )
-    others = [size for size in sorted(figures["models"], reverse=True)[1:] if size > 2]
+    others = [[name.removesuffix(".png") for name in group] for group in figures["others"] if len(group) > 1]
     if others:
+        groups = "; ".join(f"{len(group)}: {listed(group)}" for group in others)
         findings.append(
-            f"photographs fell into groups that do not connect ({figures['registered']} and {', '.join(map(str, others))}); the largest "
-            "was kept. Take photographs that lead from one group to the other"
+            f"photographs fell into groups that do not connect; the largest, of {figures['registered']}, was kept, and left out are "
+            f"{groups}. Take photographs that lead from one group to the other"
         )
     if figures["still"] > MOST_STILL:
         findings.append(

@@ -47,7 +47,9 @@ def solve(task: dict[str, Any]) -> None:
         return
     best = max(models.values(), key=lambda model: model.num_reg_images())
     say(stage="model")
-    verdict = {"models": sizes, **_links(database), **measure(best)}
+    placed = {image.name for image in best.images.values()}
+    others = [sorted({image.name for image in model.images.values()} - placed) for model in models.values()]
+    verdict = {"models": sizes, "others": [names for names in others if names], **_links(database), **measure(best)}
     folder = Path(task["model"])
     folder.mkdir(parents=True, exist_ok=True)
     _name_and_size(best, task["photographs"])
@@ -116,6 +118,8 @@ def _map(task: dict[str, Any], database: Path, pictures: Path) -> dict[int, Any]
         options.min_model_size = LEAST_MODEL
         options.max_num_models = 5
         options.extract_colors = False
+        if task["hold_focal"]:
+            options.ba_refine_focal_length = options.mapper.abs_pose_refine_focal_length = False
         if soft:
             options.min_num_matches = 10
             options.mapper.init_min_num_inliers = 40

@@ -81,6 +81,11 @@ def poses(parser: argparse.ArgumentParser) -> None:
         metavar="MM",
         help="focal length as of 35 mm film (default: what EXIF says, else it is found)",
     )
+    parser.add_argument(
+        "--hold-focal",
+        action="store_true",
+        help="keep the focal length given or said by EXIF as it is, instead of fitting it on",
+    )
     parser.add_argument("--ignore-masks", action="store_true", help="look at whole photographs though there are masks")
     parser.add_argument(
         "--device", default="auto", help="auto, cpu or cuda, for which pycolmap needs a build (default: auto)"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from backend.capture.folder import FILE, refuse_taken, write_folder
 from backend.capture.photographs import find_photographs
-from backend.capture.solve import Settings, require_solver, solve
+from backend.capture.solve import require_solver, solve
+from backend.capture.task import Settings
 from backend.capture.verdict import judge
 from backend.console import Console
 from backend.contract import Finished, Warned
@@ -41,6 +42,7 @@ def poses(arguments: argparse.Namespace, console: Console) -> None:
         lens=arguments.lens,
         each=arguments.camera == "each",
         focal_35=arguments.focal_35,
+        hold_focal=arguments.hold_focal,
         masks=not arguments.ignore_masks,
         device=arguments.device.split(":")[0],
         threads=arguments.threads or os.cpu_count() or 1,

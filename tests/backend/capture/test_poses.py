@@ -84,6 +84,23 @@ def test_interrupted_poses_leave_nothing_go_on_and_find_the_cameras(tmp_path):
     assert solved == {(256, 192)}, "the one on its side was turned upright"
 
 
+def test_a_focal_length_that_is_held_stays_as_it_was_given_though_it_is_wrong(tmp_path):
+    pytest.importorskip("pycolmap", reason="pycolmap is not installed")
+    source, output = tmp_path / "photographs", tmp_path / "posed"
+    write(source, ring(12))
+    words = ("poses", source, "-o", output, "--quality", "draft", "--lens", "SIMPLE_PINHOLE", "--threads", 2)
+    process = command(*words, "--hold-focal")
+    events, _ = events_of(process)
+    assert (process.returncode, events[-1]["code"]) == (2, "poses-focal")
+    assert "photo 00.jpg" in events[-1]["message"]
+    process = command(
+        *words, "--hold-focal", "--focal-35", 43.267 * 300 / 320
+    )  # truly 240 pixels, which is what is found unheld
+    _, errors = events_of(process)
+    assert process.returncode == 0, errors
+    assert {round(image.lens.focal[0], 1) for image in find_source(output, 0).train} == {300.0}
+
+
 def test_repeated_and_too_few_photographs(tmp_path):
     write(tmp_path / "a", ring(9)[:3])
     (tmp_path / "a" / "again.jpg").write_bytes((tmp_path / "a" / "photo 01.jpg").read_bytes())
@@ -116,11 +133,13 @@ def test_a_still_background_and_lost_photographs_make_a_poor_verdict():
         "track": 3.5,
         "angle": 12.0,
         "still": 0.6,
-        "models": [2],
+        "models": [2, 2],
+        "others": [["e.jpg.png", "f.jpg.png"]],
         "views": {"a.jpg.png": {"points": 9, "error": 0.4}, "b.jpg.png": {"points": 9, "error": 9.0}},
         "neighbours": {"a.jpg.png": 3, "b.jpg.png": 3, "c.jpg.png": 3},
     }
     verdict = judge(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], figures)
+    assert any("left out are 2: e.jpg, f.jpg" in finding for finding in verdict.findings)
     assert verdict.grade == "poor"
     assert verdict.missing == ("c.jpg", "d.jpg")
     assert verdict.doubtful == ("b.jpg",)
