@@ -215,7 +215,7 @@ class ShapeStage(_Checked):
     hash_log2_size: int = setting(19, "entries of one resolution, as a power of two", 10, 24)
     learning_rate: float = setting(0.01, "Adam's step at the start", 1e-6, 1.0)
     learning_rate_poses: float = setting(
-        0.0, "Adam's step of the cameras where refine.poses fits them; 0: not before the shape is there", 0, 1.0
+        0.001, "Adam's step of the cameras where refine.poses fits them; 0: not before the shape is there", 0, 1.0
     )
     weights: ShapeWeights = field(default_factory=ShapeWeights)
 

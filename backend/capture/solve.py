@@ -44,7 +44,8 @@ def solve(
 
     Returns:
         The folder of the model (cameras.bin, images.bin, points3D.bin: upright, under the photographs' names, in their pixels), and the
-        worker's figures: see `measure.measure`; further `models` (photographs of each model), `pairs`, `neighbours`, `still`, `features`.
+        worker's figures: see `measure.measure`; further `models` (how many photographs each has), `others` (names in those not kept),
+        `focal_unknown` (names of which nothing said the focal length), `pairs`, `neighbours`, `still`, `features`.
 
     Raises:
         RequestError: poses-none where no cameras could be solved, poses-focal where none is known that shall be held, or a photograph
@@ -75,7 +76,8 @@ def solve(
     verdict = json.loads((state / "verdict.json").read_text(encoding="utf-8"))
     if "registered" not in verdict:
         raise _none(verdict, count, settings)
-    return state / "model", verdict
+    unknown = [name for group in task["groups"] if not group["parameters"] for name in group["names"]]
+    return state / "model", {**verdict, "focal_unknown": unknown}
 
 
 def _pairs(count: int, matching: str) -> int:

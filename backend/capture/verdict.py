@@ -94,10 +94,16 @@ def judge(names: Sequence[str], figures: Mapping[str, Any]) -> Verdict:
             f"cameras that fit worse than the rest: {listed(list(doubtful))}. "
             "Leave these photographs out if the result is blurred"
         )
+    notes = []
+    if figures["focal_unknown"]:
+        notes.append(
+            f"nothing said the focal length of {len(figures['focal_unknown'])} photographs (no EXIF), and it was found. On a turntable, or from "
+            "far away, nearly any fits the points, and the cameras bend with it: where you know it give it, --focal-35 MM --hold-focal"
+        )
     poor = share < POOR_SHARE or error > POOR_ERROR or angle < LEAST_ANGLE / 2 or figures["still"] > MOST_STILL
     grade = "poor" if poor else "fair" if findings and (share < GOOD_SHARE or len(findings) > bool(missing)) else "good"
     summary = (
         f"{figures['registered']} of {len(names)} photographs have a camera; reprojection error {error:.2f} pixels; "
         f"{figures['points']} points, each seen by {figures['track']:.1f} photographs, the median one under {angle:.1f} degrees: {grade}"
     )
-    return Verdict(grade, summary, tuple(findings), missing, doubtful)
+    return Verdict(grade, summary, (*findings, *notes), missing, doubtful)

@@ -52,7 +52,8 @@ def test_interrupted_poses_leave_nothing_go_on_and_find_the_cameras(tmp_path):
     true = ring(12)
     source, output = tmp_path / "my photographs", tmp_path / "with cameras"
     write(source, true, on_its_side=(3,))
-    words = ("poses", source, "-o", output, "--quality", "draft", "--focal-35", 43.267 * 240 / 320, "--threads", 2)
+    words = ("poses", source, "-o", output, "--quality", "draft", "--focal-35", 43.267 * 240 / 320)
+    words += ("--hold-focal", "--threads", 2)
     process = command(*words)
     for line in process.stdout:
         if json.loads(line).get("stage") == "features":
@@ -82,6 +83,7 @@ def test_interrupted_poses_leave_nothing_go_on_and_find_the_cameras(tmp_path):
     assert (high - low).max() == pytest.approx(1.1, abs=0.2)  # the longest side of the points' box is made 1
     solved = {image.lens.size for image in read.train}
     assert solved == {(256, 192)}, "the one on its side was turned upright"
+    assert {round(image.lens.focal[0], 1) for image in read.train} == {240.0}
 
 
 def test_a_focal_length_that_is_held_stays_as_it_was_given_though_it_is_wrong(tmp_path):
@@ -134,11 +136,16 @@ def test_a_still_background_and_lost_photographs_make_a_poor_verdict():
         "angle": 12.0,
         "still": 0.6,
         "models": [2, 2],
+        "focal_unknown": ["a.jpg.png"],
         "others": [["e.jpg.png", "f.jpg.png"]],
-        "views": {"a.jpg.png": {"points": 9, "error": 0.4}, "b.jpg.png": {"points": 9, "error": 9.0}},
+        "views": {
+            "a.jpg.png": {"points": 9, "error": 0.4},
+            "b.jpg.png": {"points": 9, "error": 9.0},
+        },
         "neighbours": {"a.jpg.png": 3, "b.jpg.png": 3, "c.jpg.png": 3},
     }
     verdict = judge(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], figures)
+    assert "focal length of 1 photographs" in verdict.findings[-1] and "--hold-focal" in verdict.findings[-1]
     assert any("left out are 2: e.jpg, f.jpg" in finding for finding in verdict.findings)
     assert verdict.grade == "poor"
     assert verdict.missing == ("c.jpg", "d.jpg")
