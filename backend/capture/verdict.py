@@ -97,8 +97,8 @@ def judge(names: Sequence[str], figures: Mapping[str, Any]) -> Verdict:
     notes = []
     if figures["focal_unknown"]:
         notes.append(
-            f"nothing said the focal length of {len(figures['focal_unknown'])} photographs (no EXIF), and it was found. On a turntable, or from "
-            "far away, nearly any fits the points, and the cameras bend with it: where you know it give it, --focal-35 MM --hold-focal"
+            f"nothing said the focal length of {len(figures['focal_unknown'])} photographs (no EXIF), and it was found. On a turntable, or "
+            "from far away, nearly any fits the points, and the cameras bend with it: where you know it give it, --focal-35 MM --hold-focal"
         )
     poor = share < POOR_SHARE or error > POOR_ERROR or angle < LEAST_ANGLE / 2 or figures["still"] > MOST_STILL
     grade = "poor" if poor else "fair" if findings and (share < GOOD_SHARE or len(findings) > bool(missing)) else "good"

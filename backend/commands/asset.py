@@ -46,9 +46,10 @@ class LoadedAsset:
     def draw(self, light: PrefilteredLight, camera: Cameras) -> Tensor:
         """One camera in the asset's box -> [H, W, 4] linear, premultiplied, on the asset's device; no gradients."""
         height, width = (int(length) for length in camera.sizes[0])
-        return render_averaged(self.renderer, self.surface, self._material, light, camera, (height, width))[0]
+        return render_averaged(self.renderer, self.surface, self.material, light, camera, (height, width))[0]
 
-    def _material(self, pixels: Pixels) -> MaterialSample:
+    def material(self, pixels: Pixels) -> MaterialSample:
+        """The textures at the pixels."""
         return sample_textures(self.renderer.engine, self.textures, pixels)
 
 

@@ -19,6 +19,7 @@ from backend.dataset.views import Views
 from backend.light.environment import EnvironmentLight, PrefilteredLight
 from backend.loss.judging import COLUMNS, Figures, best_gains, judge, means
 from backend.loss.metrics import lpips_meter
+from backend.optimise.aligning import aligned
 from backend.scene import read_scene
 
 
@@ -44,7 +45,14 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> None:
     light = environment.prefiltered()
 
     split = "train" if dataset.test is None else "test"
-    measured, notes = _measure(asset, light, dataset.test or dataset.train, str(device), request.refine.exposure)
+    judged = dataset.test or dataset.train
+    if request.refine.poses:  # the photographs' cameras err as those did that the fit has moved
+        reached, rate = judged.within_reach(device), request.refine.learning_rate_poses
+        cameras = aligned(asset.renderer, asset.surface, asset.material, light, reached, rate)
+        judged = dataclasses.replace(judged, cameras=cameras.to(judged.images.device))
+    measured, notes = _measure(asset, light, judged, str(device), request.refine.exposure)
+    if request.refine.poses:
+        notes.append("The cameras were fitted to the photographs before these were judged, as those of the fit were.")
     averages = means(list(measured.values()))
     rows = [{"name": name, **dataclasses.asdict(figures)} for name, figures in measured.items()]
     table = {"format": 1, "source": source, "split": split, "mean": averages, "views": rows, "notes": notes}
