@@ -15,10 +15,14 @@ from backend.contract import EnvironmentFault
 PACKAGE = "rembg"
 
 
-def model_file(model: str) -> Path:
-    """Where rembg keeps a model."""
-    home = os.environ.get("U2NET_HOME") or Path(os.environ.get("XDG_DATA_HOME", "~")) / ".u2net"
-    return Path(home).expanduser() / f"{model}.onnx"
+def model_files(model: str) -> tuple[Path, Path]:
+    """Where rembg looks for a model: where it keeps it now (2.0.86), and where it did before."""
+    data = os.environ.get("XDG_DATA_HOME")
+    old = os.environ.get("U2NET_HOME") or Path(data or "~") / ".u2net"
+    home = (
+        os.environ.get("U2NET_HOME") or os.environ.get("REMBG_HOME") or (Path(data) / "rembg" if data else "~/.rembg")
+    )
+    return Path(home).expanduser() / "models" / model / f"{model}.onnx", Path(old).expanduser() / f"{model}.onnx"
 
 
 def learned_masks(model: str, download: bool) -> Callable[[np.ndarray], np.ndarray]:
@@ -33,11 +37,11 @@ def learned_masks(model: str, download: bool) -> Callable[[np.ndarray], np.ndarr
             hint=f"`{Path(sys.executable).name} -m pip install {PACKAGE}[cpu]` installs it; or use --method chroma or box",
             code="package-missing",
         )
-    file = model_file(model)
-    if not file.is_file() and not download:
+    files = model_files(model)
+    if not download and not any(file.is_file() for file in files):
         raise EnvironmentFault(
-            f"the model {model} of {PACKAGE} is not installed: {file} does not exist",
-            hint="Add --download to let it be fetched (some 170 MB from the internet), or put the file there; or use another --method.",
+            f"the model {model} of {PACKAGE} is not installed: neither {files[0]} nor {files[1]} exists",
+            hint="Add --download to let it be fetched (170 MB and more from the internet), or put the file there; or use another --method.",
             code="model-missing",
         )
     import rembg
