@@ -10,22 +10,12 @@
 # What follows -- goes to `docker build`. UNRENDER_DOCKER names the program (default: docker).
 set -euo pipefail
 
+# shellcheck source=scripts/docker/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-docker=${UNRENDER_DOCKER:-docker}
 version=$(sed -n 's/^version *= *"\([^"]*\)".*/\1/p' "$root/blender_manifest.toml")
 tags=("unrender:$version" "unrender:latest")
 arguments=()
-
-usage() {
-    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
-}
-
-need() {
-    if [ "$2" -lt 2 ]; then
-        echo "error: $1 needs a value" >&2
-        exit 2
-    fi
-}
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -43,10 +33,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-if ! command -v "$docker" >/dev/null; then
-    echo "error: $docker is not installed (https://docs.docker.com/engine/install/)" >&2
-    exit 3
-fi
+need_docker
 for tag in "${tags[@]}"; do
     arguments+=(--tag "$tag")
 done

@@ -21,7 +21,8 @@
 # unrender-cache.
 set -euo pipefail
 
-docker=${UNRENDER_DOCKER:-docker}
+# shellcheck source=scripts/docker/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 data="data"
 jobs="jobs"
 gpus=
@@ -29,17 +30,6 @@ detach=
 name=unrender-$(date +%Y%m%d-%H%M%S)-$$
 image=unrender:latest
 more=()
-
-usage() {
-    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
-}
-
-need() {
-    if [ "$2" -lt 2 ]; then
-        echo "error: $1 needs a value" >&2
-        exit 2
-    fi
-}
 
 # --mount's value is a line of CSV: a field in quotes may hold commas and blanks, and its quotes are doubled
 mounted() {
@@ -67,10 +57,7 @@ if [ $# -eq 0 ]; then
     usage >&2
     exit 2
 fi
-if ! command -v "$docker" >/dev/null; then
-    echo "error: $docker is not installed (https://docs.docker.com/engine/install/)" >&2
-    exit 3
-fi
+need_docker
 
 if [ -z "$gpus" ]; then
     gpus=none
