@@ -252,6 +252,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
     alpha = run_.request.asset.alpha if run_.request.refine.layers > 1 else "opaque"
     held_out = run_.scene.dataset.test
     few = _few(train)
+    judged = held_out if held_out is not None else train.select(few)
     gains: Tensor | Literal["best"] | None = None
     if run_.corrections.exposure:
         gains = "best" if held_out is not None else run_.corrections.gains(few)
@@ -274,8 +275,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
             rate = run_.request.refine.learning_rate_poses
             reached = held_out.within_reach(run_.device)
             stood = aligned(run_.renderer, surface, material, light.prefiltered(), reached, rate)
-            held_out = replace(held_out, cameras=stood.to(held_out.images.device))
-        judged = held_out if held_out is not None else train.select(few)
+            judged = held_out = replace(held_out, cameras=stood.to(held_out.images.device))
         comparisons = compare_views(run_.renderer, surface, material, light.prefiltered(), judged, lpips, gains)
         maps = finishing.result()
     unseen = 1.0 - float(seen.float().mean())

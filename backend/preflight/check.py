@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
 from backend.dataset.views import Views
 from backend.preflight.agreement import Agreement, agreement_of
 from backend.preflight.directions import directions_of, holes, neighbours
 from backend.preflight.findings import Figures, Finding, Preflight
+from backend.preflight.outlines import jutting
 from backend.preflight.pictures import Look, looks_of
 from backend.preflight.silhouettes import Silhouette
 
@@ -57,8 +59,16 @@ def check_views(views: Views) -> Preflight:
         len(views) if len(views) < FEW else 0,
         agreed.disordered,
         tuple(tuple(group.tolist()) for group in agreed.placements),
+        _jutting(views, agreed),
         time.perf_counter() - began,
     )
+
+
+def _jutting(views: Views, agreed: Agreement) -> float:
+    """How exactly the outlines of the largest placement agree, those at fault left out."""
+    largest = max(agreed.placements, key=len)
+    sound = torch.tensor([view for view in largest.tolist() if view not in agreed.faulty])
+    return jutting(views.cameras.select(sound), views.masks()[sound]) if len(sound) > 2 else float("nan")
 
 
 def _beside(directions: np.ndarray, groups: list[np.ndarray]) -> list[np.ndarray]:

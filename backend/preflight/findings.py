@@ -10,6 +10,7 @@ from typing import Any, Literal
 from backend.contract import Warned
 from backend.dataset.posed import listed
 from backend.preflight.directions import Hole
+from backend.preflight.outlines import INSET
 
 Fault = Literal["blurred", "exposure", "clipped", "silhouette", "holed"]
 
@@ -35,6 +36,7 @@ _HEADS: dict[Fault, tuple[str, str]] = {  # what is said before the names, and w
         "Look at these masks: dark insides and bright spots are often cut out of them. Fill them in, or --drop-bad.",
     ),
 }
+_JUTTING = 0.025  # exact cameras and masks have below 0.01
 _MOST_DROPPED = 1 / 3  # of the views; more of them are no exception
 
 
@@ -89,6 +91,8 @@ class Preflight:
         disordered: so many views contradict one another that no single one can be named with trust.
         placements: places of the views in each stretch of the sequence that shows the object in one state; more than one where no one
             shape explains all silhouettes.
+        jutting: part of the outlines that lie `outlines.INSET` pixels and more beside what the other views show; NaN where that
+            cannot be told.
         seconds: time it took.
         dropped: names of the photographs that were left out of the fit.
     """
@@ -99,6 +103,7 @@ class Preflight:
     too_few: int = 0
     disordered: bool = False
     placements: tuple[tuple[int, ...], ...] = ()
+    jutting: float = float("nan")
     seconds: float = 0.0
     dropped: tuple[str, ...] = ()
 
@@ -160,6 +165,15 @@ class Preflight:
                     hint=f"Fit one part alone, as with --set views.only={self._span(self._largest)}; --drop-bad keeps the largest.",
                 )
             )
+        if self.jutting > _JUTTING:
+            said.append(
+                Warned(
+                    message=f"{100 * self.jutting:.0f} % of the outlines lie {INSET} pixels and more beside what the other views show: the "
+                    "cameras are a little off, or the masks; the surface would get ridges and a spiky outline",
+                    code="preflight-outlines",
+                    hint="Fit the cameras along: --set refine.poses=true.",
+                )
+            )
         for fault, (head, hint) in _HEADS.items():
             found = [finding for finding in self.findings if finding.fault == fault]
             if found:
@@ -184,6 +198,7 @@ class Preflight:
             "too_few": self.too_few,
             "disordered": self.disordered,
             "placements": [[self.views[index].name for index in group] for group in self.placements],
+            "jutting": round(self.jutting, 4) if math.isfinite(self.jutting) else None,
             "holes": [asdict(hole) for hole in self.holes],
             "findings": [asdict(finding) for finding in self.findings],
             "views": [_plain(asdict(figures).items()) for figures in self.views],

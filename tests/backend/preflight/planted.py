@@ -60,18 +60,34 @@ def photograph(pose, side=SIDE, balls=BALLS):
     return image.reshape(side, 2, side, 2, 4).mean(axis=(1, 3)).astype(np.float32)
 
 
-def views_of(poses, side=SIDE, moved=()):
-    """Views as a run has them; those whose places are in `moved` show the thing with a part moved."""
+def outlines(poses, side):
+    """[N, side, side] what `photograph` shows of the thing, without its colours."""
+    focal = FOCAL * side / SIDE
+    x, y = np.meshgrid(np.arange(side) + 0.5 - side / 2, np.arange(side) + 0.5 - side / 2)
+    shown = np.zeros((len(poses), side, side), np.float32)
+    for mask, pose in zip(shown, poses):
+        ray = np.stack([x / focal, -y / focal, -np.ones_like(x)], axis=-1) @ pose[:3, :3].T
+        for centre, radii in BALLS:
+            start, way = (pose[:3, 3] - centre) / radii, ray / radii
+            mask[(way @ start) ** 2 > (way**2).sum(-1) * (start @ start - 1)] = 1.0
+    return torch.from_numpy(shown)
+
+
+def cameras_of(poses, side):
     count, focal = len(poses), FOCAL * side / SIDE
-    cameras = Cameras(
+    return Cameras(
         torch.tensor(np.stack(poses), dtype=torch.float32),
         torch.tensor([focal, focal, side / 2, side / 2]).repeat(count, 1),
         torch.tensor([side, side]).repeat(count, 1),
     )
+
+
+def views_of(poses, side=SIDE, moved=()):
+    """Views as a run has them; those whose places are in `moved` show the thing with a part moved."""
     images = torch.from_numpy(
         np.stack([photograph(p, side, MOVED if n in moved else BALLS) for n, p in enumerate(poses)])
     ).half()
-    return Views(tuple(f"IMG_{index:03d}.png" for index in range(count)), cameras, images)
+    return Views(tuple(f"IMG_{index:03d}.png" for index in range(len(poses))), cameras_of(poses, side), images)
 
 
 def _masked(image, mask):

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted import FAULTS, SIDE, blur, expose, hole_mask, pose_at, spread, turn_camera, views_of
+from planted import FAULTS, SIDE, blur, cameras_of, expose, hole_mask, outlines, pose_at, spread, turn_camera, views_of
 
 from backend import contract
 from backend.dataset.normalise import similarity_of
 from backend.dataset.views import Dataset
 from backend.export.report_preflight import preflight_section
+from backend.preflight.cells import Cells
 from backend.preflight.check import check_views
 from backend.preflight.directions import directions_of, holes, in_words
 from backend.preflight.dropping import without_bad
+from backend.preflight.outlines import jutting
+from backend.preflight.silhouettes import judge
 
 CUBE = similarity_of(-torch.ones(3), torch.ones(3))
 PLANTED_INTO = (1, 9, 14)
@@ -132,6 +135,23 @@ def test_a_part_that_moved_between_two_photographs_is_found_there(good):
     assert set(kept.train.names) == set(spans[0]) and kept.test.names == ("IMG_010.png",)
     assert set(told.dropped) == {*spans[1], "IMG_025.png", "IMG_026.png", "IMG_036.png"}
     assert len(check_views(kept.train).placements) == 1
+
+
+def test_cameras_that_are_a_little_off_are_told_by_their_outlines(good):
+    """By a hundredth of the object, 2 pixels of 512: no single camera is at fault, yet the outlines jut out of what the others leave."""
+    poses = [pose_at(away) for away in spread(30)]
+    cameras, masks = cameras_of(poses, 512), outlines(poses, 512)
+    assert jutting(cameras, masks) < 0.005
+    moved = replace(cameras, camera_to_world=cameras.camera_to_world.clone())
+    chance = torch.Generator().manual_seed(2)
+    moved.camera_to_world[:, :3, 3] += 0.012 * torch.randn(30, 3, generator=chance)
+    assert jutting(moved, masks) > 0.04
+    _, faulty, disordered = judge(Cells.of(moved, masks))
+    assert not faulty and not disordered
+    found = check_views(good)
+    told = replace(found, jutting=jutting(moved, masks))
+    assert not found.warnings() and [warning.code for warning in told.warnings()] == ["preflight-outlines"]
+    assert "refine.poses" in told.warnings()[0].hint and told.to_dict()["jutting"] > 0.04
 
 
 def test_holes_are_named_by_the_side_they_are_on():
