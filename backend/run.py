@@ -66,6 +66,8 @@ class Run:
         """Tell the artist what a check of the photographs found, and keep it: for the report, and as preflight.json."""
         self.preflight = found
         for warning in found.warnings():
+            if warning.code == "preflight-outlines" and self.corrections.poses:
+                continue  # what it advises is being done
             self.watch.warnings.append(warning.message)
             self.emit(warning)
         if self.team.leads:
