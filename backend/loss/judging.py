@@ -13,8 +13,8 @@ from backend.loss.metrics import Lpips, encode_over_white, mean, psnr, ssim
 
 COLUMNS = (  # a figure's name, its heading, digits that are shown
     ("psnr", "PSNR, dB", 2),
-    ("psnr_mask", "in the mask, dB", 2),
-    ("psnr_exposed", "with its own gain, dB", 2),
+    ("psnr_mask", "PSNR in the mask, dB", 2),
+    ("psnr_exposed", "PSNR with its own gain, dB", 2),
     ("ssim", "SSIM", 4),
     ("lpips", "LPIPS", 4),
 )

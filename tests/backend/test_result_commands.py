@@ -49,7 +49,7 @@ def test_the_exported_files_measure_as_the_fit_did(finished, tmp_path):
     assert table["mean"]["ssim"] == pytest.approx(fitted["ssim"], abs=0.005)
     assert [view["name"] for view in table["views"]] == ["images/003.png", "images/007.png"]
     rows = text.splitlines()
-    assert rows[1].split() == ["view", "PSNR,", "dB", "in", "the", "mask,", "dB", "SSIM"]
+    assert rows[1].split() == ["view", "PSNR,", "dB", "PSNR", "in", "the", "mask,", "dB", "SSIM"]
     assert any(row.startswith("mean") and f"{table['mean']['psnr']:.2f}" in row for row in rows)
 
 
