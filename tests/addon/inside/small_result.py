@@ -70,4 +70,6 @@ def write_ball(folder, columns, color, views=2, centre=(0.0, 0.0, 0.0), radius=1
     (folder / "cameras.json").write_text(json.dumps({"cameras": shots}))
     files = {"arrays": "mesh.npz", "environment": "environment.exr", "cameras": "cameras.json"}
     files |= {kind: f"textures/{kind}.png" for kind in ("base_color", "orm", "normal")}
-    contract.write_result(folder, contract.Result(files=files, metrics={"psnr": 31.25, "held_out_views": 2.0}, version="9.9.9"))
+    contract.write_result(
+        folder, contract.Result(files=files, metrics={"psnr": 31.25, "held_out_views": 2.0}, version="9.9.9")
+    )
