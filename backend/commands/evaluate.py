@@ -46,6 +46,8 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> None:
 
     split = "train" if dataset.test is None else "test"
     judged = dataset.test or dataset.train
+    if source == request.source:
+        judged = _without(_dropped(Path(arguments.result) / "preflight.json"), judged)
     if request.refine.poses:  # the photographs' cameras err as those did that the fit has moved
         reached, rate = judged.within_reach(device), request.refine.learning_rate_poses
         cameras = aligned(asset.renderer, asset.surface, asset.material, light, reached, rate)
@@ -61,6 +63,19 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> None:
         console.text(json.dumps({"event": "evaluation", **table}))
     else:
         console.text(_table(rows, averages, f"{split} views of {source}") + "".join(f"\n{note}" for note in notes))
+
+
+def _dropped(path: Path) -> set[str]:
+    """Names of the photographs that the run left out; none where it was not asked to."""
+    try:
+        return set(json.loads(path.read_text(encoding="utf-8"))["dropped"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _without(names: set[str], views: Views) -> Views:
+    kept = [index for index, name in enumerate(views.names) if name not in names]
+    return views.select(torch.tensor(kept)) if kept else views
 
 
 def _measure(

@@ -201,6 +201,10 @@ def test_the_command_line_names_what_hurts_and_drops_it(good, tmp_path):
     assert len(json.loads(result.path("cameras").read_text())["cameras"]) == 19
     assert "1 of 20 hurt" in (tmp_path / "out/result/report.html").read_text()
 
+    status, _ = forked_cli.talk("evaluate", tmp_path / "out", folder, output=printed)
+    judged = [view["name"] for view in json.loads((tmp_path / "out/evaluation.json").read_text())["views"]]
+    assert status == 0 and len(judged) == 19 and "images/IMG_012.png" not in judged
+
     status, events = forked_cli.run(
         "reconstruct", folder, "-o", tmp_path / "b", "--no-check", "--drop-bad", output=printed
     )
