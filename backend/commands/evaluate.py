@@ -55,6 +55,10 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> None:
     measured, notes = _measure(asset, light, judged, str(device), request.refine.exposure)
     if request.refine.poses:
         notes.append("The cameras were fitted to the photographs before these were judged, as those of the fit were.")
+    if request.refine.exposure:
+        notes.append(
+            "PSNR with its own gain takes three numbers, the gain of each channel, from the judged photograph itself."
+        )
     averages = means(list(measured.values()))
     rows = [{"name": name, **dataclasses.asdict(figures)} for name, figures in measured.items()]
     table = {"format": 1, "source": source, "split": split, "mean": averages, "views": rows, "notes": notes}

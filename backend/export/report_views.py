@@ -58,13 +58,15 @@ def views_section(comparisons: Sequence[Comparison], held_out: bool, aligned: bo
     told = "none of them took part in the fit" if held_out else "they took part in the fit: none were held out"
     if aligned:
         told += ", but for their cameras, which were fitted to them afterwards as the others were"
+    source = " The gain is three numbers, taken from the judged photograph itself." if held_out else ""
+    measured = any(one.figures.psnr_exposed is not None for one in comparisons)
     count = len(comparisons)
     shown = f", {len(pictured(count))} of them shown" if len(pictured(count)) < count else ""
     rows = "".join(_view(comparisons[index]) for index in pictured(count))
     ramp = image(np.repeat(_ramp(np.linspace(0, 1, 160)[None]), 4, 0), "difference ramp", png=True)
     return (
         f"<h2>{kind}</h2><p class='quiet'>{count} view{'s' if count > 1 else ''}{shown}; {told}."
-        f" Colors are sRGB over white.</p>"
+        f" Colors are sRGB over white.{source if measured else ''}</p>"
         f'<div class="ramp">Difference 0 {ramp} {DIFFERENCE_TOP:g} and more</div>'
         '<div class="triple heads"><span>Photo</span><span>Render</span><span>Difference</span></div>'
         f"{rows}{_view_table(comparisons)}"

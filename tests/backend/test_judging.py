@@ -46,6 +46,9 @@ def test_a_planted_exposure_is_found_though_some_of_it_was_clipped():
     beside = render.clone()
     beside[:6, :6] = 1.0  # a floater, which the photograph does not share
     assert torch.allclose(best_gains(beside, photo), GAINS, rtol=1e-4)
+    thin = render.clone()
+    thin[20:28, 20:28] = torch.tensor([0.2, 0.0, 0.1, 0.2])  # the render has all but a hole there
+    assert torch.allclose(best_gains(thin, photo), GAINS, rtol=1e-4)
     photo[..., :3] = render[..., :3] * GAINS
     found = judge(render, photo, gains=best_gains(render, photo))
     assert found.psnr < 25 and found.psnr_exposed == 100.0

@@ -77,7 +77,7 @@ def test_the_report_needs_nothing_else_and_trusts_no_name():
     assert "&lt;Vase&gt; &amp;" in page
     assert page.count("<img") == 1 + 2 * 3 + 4 + 1  # ramp, photo render difference a view, textures, light
     assert page.count("<svg") == 2  # PSNR and colour; the mask's curve is never finite
-    assert "30.00" in page
+    assert "30.00" in page and "taken from the judged photograph itself" in page
     assert "<dt>Unseen</dt><dd>25.0 <small>%</small>" in page
     assert "shape.weights.color" in page
     assert len(page) < 200_000
