@@ -273,9 +273,7 @@ def _export(run_: Run, fit: RefineFit) -> Result:
         material = _exported(run_, fit, alpha)
         if held_out is not None and run_.corrections.poses:
             rate = run_.request.refine.learning_rate_poses
-            reached = held_out.within_reach(run_.device)
-            stood = aligned(run_.renderer, surface, material, light.prefiltered(), reached, rate)
-            judged = held_out = replace(held_out, cameras=stood.to(held_out.images.device))
+            judged = held_out = aligned(run_.renderer, surface, material, light.prefiltered(), held_out, rate)
         comparisons = compare_views(run_.renderer, surface, material, light.prefiltered(), judged, lpips, gains)
         maps = finishing.result()
     unseen = 1.0 - float(seen.float().mean())

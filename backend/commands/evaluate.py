@@ -49,9 +49,8 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> None:
     if source == request.source:
         judged = _without(_dropped(Path(arguments.result) / "preflight.json"), judged)
     if request.refine.poses:  # the photographs' cameras err as those did that the fit has moved
-        reached, rate = judged.within_reach(device), request.refine.learning_rate_poses
-        cameras = aligned(asset.renderer, asset.surface, asset.material, light, reached, rate)
-        judged = dataclasses.replace(judged, cameras=cameras.to(judged.images.device))
+        rate = request.refine.learning_rate_poses
+        judged = aligned(asset.renderer, asset.surface, asset.material, light, judged, rate)
     measured, notes = _measure(asset, light, judged, str(device), request.refine.exposure)
     if request.refine.poses:
         notes.append("The cameras were fitted to the photographs before these were judged, as those of the fit were.")

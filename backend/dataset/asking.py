@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 _THREADS = min(4, os.cpu_count() or 1)
-_LEAST_SEEN = (
-    1 / 6
-)  # of the views must be able to tell of a point (2 at least); what fewer see is ruled out by too little
+# part of the views that must be able to tell of a point (2 at least); what fewer see is ruled out by too little
+_LEAST_SEEN = 1 / 6
 
 
 def least_seen(count: int) -> float:

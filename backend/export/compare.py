@@ -41,14 +41,14 @@ def compare_views(
         with torch.no_grad():
             image = render_averaged(renderer, surface, material, light, one.cameras, one.canvas)[0, :height, :width]
             photo = one.images[0, :height, :width].float()
-            own = (
-                best_gains(image, photo)
-                if isinstance(gains, str)
-                else None
-                if gains is None
-                else gains[index].to(image)
-            )
-            figures = judge(image, photo, lpips, own)
+            figures = judge(image, photo, lpips, _own(gains, index, image, photo))
             theirs, ours = (encode_over_white(picture).cpu() if index in shown else None for picture in (photo, image))
         found.append(Comparison(name, theirs, ours, figures))
     return tuple(found)
+
+
+def _own(gains: Tensor | Literal["best"] | None, index: int, image: Tensor, photo: Tensor) -> Tensor | None:
+    """[3] the gains of one of the views."""
+    if gains is None:
+        return None
+    return gains[index].to(image) if isinstance(gains, Tensor) else best_gains(image, photo)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from backend.loss.metrics import Lpips, encode_over_white, mean, psnr, ssim
+from backend.loss.metrics import SSIM_WINDOW, Lpips, encode_over_white, mean, psnr, ssim
 
 COLUMNS = (  # a figure's name, its heading, digits that are shown
     ("psnr", "PSNR, dB", 2),
@@ -18,7 +18,6 @@ COLUMNS = (  # a figure's name, its heading, digits that are shown
     ("ssim", "SSIM", 4),
     ("lpips", "LPIPS", 4),
 )
-_LEAST_SIDE = 11  # pixels: SSIM's window
 _SATURATED = 0.985  # linear: what a photograph clipped says nothing of the gain
 _MOST_GAIN = math.e  # either way
 
@@ -57,7 +56,7 @@ def judge(image: Tensor, photo: Tensor, lpips: Lpips | None = None, gains: Tenso
         psnr=float(psnr(ours, theirs)),
         psnr_mask=float(psnr(ours, theirs, mask)) if bool(mask.any()) else None,
         psnr_exposed=None if exposed is None else float(psnr(exposed, theirs)),
-        ssim=float(ssim(ours, theirs)) if min(photo.shape[:2]) >= _LEAST_SIDE else None,
+        ssim=float(ssim(ours, theirs)) if min(photo.shape[:2]) >= SSIM_WINDOW else None,
         lpips=None if lpips is None else lpips(ours, theirs),
     )
 

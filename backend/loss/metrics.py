@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_WINDOW, _SIGMA = 11, 1.5  # SSIM's Gaussian window in pixels (Wang et al. 2004)
+SSIM_WINDOW, _SIGMA = 11, 1.5  # SSIM's Gaussian window in pixels (Wang et al. 2004)
 _LUMINANCE, _CONTRAST = 0.01**2, 0.03**2  # its stabilising constants for values in [0, 1]
 _LPIPS_BACKBONE = "vgg16-397923af.pth"  # torchvision's weights, which the lpips package would otherwise download
 
@@ -69,12 +69,12 @@ def ssim(image: Tensor, reference: Tensor) -> Tensor:
     Returns:
         A scalar, 1 for equal pictures; the mean over windows and channels.
     """
-    if image.shape != reference.shape or min(image.shape[:2]) < _WINDOW:
+    if image.shape != reference.shape or min(image.shape[:2]) < SSIM_WINDOW:
         raise ValueError(
             f"ssim: image has shape {tuple(image.shape)}, reference {tuple(reference.shape)};"
-            f" expected one shape of at least {_WINDOW} x {_WINDOW} pixels"
+            f" expected one shape of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels"
         )
-    offsets = torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2
+    offsets = torch.arange(SSIM_WINDOW, dtype=torch.float64) - SSIM_WINDOW // 2
     weights = (-0.5 * (offsets / _SIGMA).square()).exp()
     weights = (weights / weights.sum()).to(image.device)
     x, y = (picture.movedim(-1, 0)[:, None].double() for picture in (image, reference))

@@ -54,7 +54,7 @@ class Cells:
         values = np.zeros((count, height + height % TILE, width + width % TILE), np.float32)
         values[:, :height, :width] = shrunken.numpy()
         shown = values.reshape(count, values.shape[1] // TILE, TILE, -1, TILE).mean((2, 4)) > 0.5
-        views = _views(small, values)
+        views = asked_of(small, values)
         distance = small.camera_to_world[:, :3, 3].norm(dim=1).clamp(min=1e-6)
         cell = 2.0 * _REACH / _COARSE * float((small.intrinsics[:, 0] / distance).median())  # in pixels
         most = max(2, int(dissent * count))
@@ -89,7 +89,8 @@ def _asked(views: Sequence[Asked], masks: np.ndarray, points: np.ndarray) -> tup
     return empty, tiles.take(pixels)  # -1, beside the image, is the last
 
 
-def _views(cameras: Cameras, masks: np.ndarray) -> list[Asked]:
+def asked_of(cameras: Cameras, masks: np.ndarray) -> list[Asked]:
+    """The masks [N, H, W] of N cameras on the CPU, as they are asked about points."""
     return [
         Asked.of(pose, tuple(lens), (high, wide), mask)
         for pose, lens, (high, wide), mask in zip(

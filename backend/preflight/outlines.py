@@ -13,14 +13,13 @@ from torch import Tensor
 from backend.dataset.asking import Asked, ask
 from backend.dataset.hull import shrunk
 from backend.dataset.views import Cameras
+from backend.preflight.cells import asked_of
 
 SIDE = 512  # pixels of a mask's long side
 INSET = 2  # pixels inside the outline
 _VIEWS, _RAYS = 48, 24  # most views whose outlines are looked at, rays of each
-_COARSE, _FINE = (
-    64,
-    384,
-)  # points along a ray, and along one of which the first seem to be cut away: thin parts hide between them
+_COARSE = 64  # points along a ray
+_FINE = 384  # points along one that seems to be cut away by the first: thin parts hide between them
 _REACH = 1.8  # half the way that is looked along; half the box's diagonal is 1.73 at the most
 _BORDER = 5  # pixels: where the image ends no outline is seen
 
@@ -38,10 +37,7 @@ def jutting(cameras: Cameras, masks: Tensor) -> float:
     small, shrunken = shrunk(cameras.to("cpu"), masks.cpu(), SIDE)
     shown = shrunken.numpy() > 0.5
     poses, lenses, sizes = small.camera_to_world.numpy(), small.intrinsics.numpy(), small.sizes.tolist()
-    views = [
-        Asked.of(pose, tuple(lens.tolist()), (high, wide), mask)
-        for pose, lens, (high, wide), mask in zip(poses, lenses, sizes, shown)
-    ]
+    views = asked_of(small, shown)
     chance = np.random.default_rng(0)
     starts, ways, owners = [], [], []
     for view in range(0, len(views), max(1, -(-len(views) // _VIEWS))):

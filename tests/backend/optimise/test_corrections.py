@@ -110,7 +110,7 @@ def test_held_out_cameras_are_found_by_the_finished_asset(renderer, block):
     views = Views(data.train.names, wrong, data.train.images)
     kept = fit.positions.detach().clone(), fit.textures.values.detach().clone()
     with torch.no_grad():
-        found = aligned(renderer, fit.surface(), fit.material, skylight().prefiltered(), views, 0.005)
+        found = aligned(renderer, fit.surface(), fit.material, skylight().prefiltered(), views, 0.005).cameras
     apart = [
         (_pixels(points, c, data.train.canvas) - _pixels(points, true, data.train.canvas)).norm(dim=-1)
         for c in (wrong, found)
