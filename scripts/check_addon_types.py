@@ -106,7 +106,7 @@ def copy_sources() -> None:
     (package / "backend").mkdir()
     for name in ("__init__.py", "backend/__init__.py"):
         (package / name).touch()
-    shutil.copy(ROOT / "backend" / "contract.py", package / "backend")
+    shutil.copytree(ROOT / "backend" / "contract", package / "backend" / "contract")
 
 
 def copy_stubs() -> None:

@@ -231,7 +231,7 @@ def test_imports_alone_under_another_package_name(tmp_path):
     """As in Blender: no site-packages, the repository not on the path, imported relatively from an extension."""
     package = tmp_path / "bl_ext"
     package.mkdir()
-    (package / "backend").symlink_to(Path(contract.__file__).parent, target_is_directory=True)
+    (package / "backend").symlink_to(Path(contract.__file__).parents[1], target_is_directory=True)
     (package / "__init__.py").write_text("from .backend.contract import parse\nparse({'source': 'a'})\n")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import bl_ext"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=60)

@@ -13,6 +13,10 @@ _HIDDEN = 32
 _OUTPUTS = 5  # base colour, roughness, metallic
 _TABLE_SPREAD = 1e-4  # the table starts uniform within this of zero (Mueller et al. 2022)
 _LEARNED_SCALE = 0.3  # how far the untrained network's outputs spread about the first guess
+# Something glossy and half metal: a polished capture that starts rough and dielectric is explained by a dim light instead, its
+# roughness runs into the sigmoid's tail at 1 and stays (docs/results.md). Gloss that is not there is given up easily.
+_FIRST_ROUGHNESS = 0.3
+_FIRST_METALLIC = 0.3
 
 
 class MaterialField(nn.Module):
@@ -28,8 +32,8 @@ class MaterialField(nn.Module):
         engine: Engine,
         layout: HashLayout,
         base_color: float = 0.5,
-        roughness: float = 0.6,
-        metallic: float = 0.1,
+        roughness: float = _FIRST_ROUGHNESS,
+        metallic: float = _FIRST_METALLIC,
         generator: torch.Generator | None = None,
     ) -> None:
         """A field that starts near one plain material.
