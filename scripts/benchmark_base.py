@@ -6,9 +6,7 @@ import argparse
 import json
 import os
 import platform
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +70,6 @@ def wait(device: torch.device) -> None:
     """Until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def milliseconds(work: Callable[[], object], device: torch.device, repeats: int = 7) -> float:
-    """Median wall time of some calls, after one that warms up."""
-    times = []
-    for _ in range(repeats + 1):
-        wait(device)
-        began = time.perf_counter()
-        work()
-        wait(device)
-        times.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times[1:])
 
 
 def table(title: str, rows: list[Row]) -> str:

@@ -62,7 +62,8 @@ def primitive_rows(
         calls: how many in a row are timed together; the median over some such rows counts.
 
     Returns:
-        A row a primitive and mode; 'backward_ms' is what forward and backward take together, less forward.
+        A row a primitive and mode; 'backward_ms' is what forward and backward take together, less forward, None of rays, which have no
+        gradient.
     """
     modes = ("eager", "graph") if device.type == "cuda" and engine.recordable else ("eager",)
     rows: list[Row] = []
@@ -84,7 +85,19 @@ def primitive_rows(
             rows.append(
                 {"primitive": primitive.name, "engine": engine.name, "triangles": triangles, "mode": mode, **figures}
             )
+    casting = _milliseconds(_rays(engine, device, views * size * size, triangles), device, calls)
+    figures = {"forward_ms": casting, "backward_ms": None}
+    rows.append({"primitive": "rays", "engine": engine.name, "triangles": triangles, "mode": "eager", **figures})
     return rows
+
+
+def _rays(engine: Engine, device: torch.device, count: int, triangles: int) -> Callable[[], object]:
+    """The work of casting so many rays at the ball from all around it."""
+    mesh = ball(triangles).to(device)
+    scene = engine.ray_mesh(mesh.vertices, mesh.faces)
+    drawn = torch.randn(count, 3, device=device, generator=torch.Generator(device).manual_seed(0))
+    outwards = torch.nn.functional.normalize(drawn, dim=-1)
+    return lambda: scene.occluded(_DISTANCE * outwards, -outwards, 0.0, 3.0 * _DISTANCE)
 
 
 def _primitives(

@@ -6,7 +6,6 @@ import argparse
 
 import torch
 from benchmark_base import Row, Tables, installed_engines, wait
-from benchmark_calls import primitives
 from benchmark_fits import (
     Bench,
     Windows,
@@ -17,6 +16,7 @@ from benchmark_fits import (
     shape_fit,
     step_milliseconds,
 )
+from benchmark_primitives import primitive_rows
 from torch.profiler import ProfilerActivity, profile
 
 from backend.engines.select import select_engine
@@ -28,6 +28,8 @@ from backend.optimise.shape import ShapeFit
 from backend.render.renderer import Renderer
 
 _KERNELS = 25  # of a stage, the largest, that a profile lists
+_TRIANGLES = 10_000  # about so many has the ball that the primitives draw
+_CALLS = 5  # of a primitive, timed together
 
 
 def settings_of(options: argparse.Namespace, windows: Windows) -> dict[str, object]:
@@ -54,7 +56,8 @@ def steps(options: argparse.Namespace, device: torch.device) -> Tables:
     asset: tuple[Mesh, MaterialMaps] | None = None
     light: EnvironmentLight | None = None
     for name, engine in installed_engines(options.engines, device):
-        for recorded in (True, False) if engine.recordable and device.type == "cuda" else (False,):
+        recordable = engine.recordable
+        for recorded in (True, False) if recordable and device.type == "cuda" else (False,):
             engine.recordable = recorded
             renderer = Renderer(engine)
             shape = shape_fit(bench, renderer)
@@ -65,7 +68,9 @@ def steps(options: argparse.Namespace, device: torch.device) -> Tables:
             refine = refine_fit(bench, renderer, asset, light, bench.request)
             _time(tables, bench, refine, name, recorded, options, windows)
             del refine
-        tables["primitives"] += primitives(engine, device, bench.request)
+        engine.recordable = recordable
+        views, texels = bench.request.shape.views_per_step, bench.request.asset.texture_size
+        tables["primitives"] += primitive_rows(engine, device, views, options.resolution, _TRIANGLES, texels, _CALLS)
     _compare(tables["stages"])
     return tables
 

@@ -41,7 +41,13 @@ def test_steps_of_both_stages_primitives_and_kernels(tmp_path):
     for row in told["stages"]:
         assert row["views_a_second"] == pytest.approx(1e3 * row["views"] / row["ms"]) and row["ratio"] == 1.0
         assert any(kernel["stage"] == row["stage"] and kernel["ms"] > 0 for kernel in told["kernels"])
-    assert {row["primitive"] for row in told["primitives"]} >= {"rasterise", "antialias", "texture 2D", "hash grid"}
+    assert {row["primitive"] for row in told["primitives"]} >= {
+        "rasterise",
+        "antialias",
+        "texture 2D 8",
+        "hash grid",
+        "rays",
+    }
     assert all(0 < row["forward_ms"] < 1e4 for row in told["primitives"])
 
 

@@ -16,7 +16,7 @@ def test_every_primitive_is_timed_and_written(tmp_path, capsys):
     told = json.loads(path.read_text())
     rows = told["primitives"]
     assert {(row["engine"], row["mode"]) for row in rows} == {("builtin", "eager")}
-    assert [row["triangles"] for row in rows] == [80] * 8 + [300] * 8
+    assert [row["triangles"] for row in rows] == [80] * 9 + [300] * 9
     assert all(row["forward_ms"] > 0.0 for row in rows)
     shown = capsys.readouterr().out
     assert all(row["primitive"] in shown for row in rows)
