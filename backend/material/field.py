@@ -14,9 +14,10 @@ _OUTPUTS = 5  # base colour, roughness, metallic
 _TABLE_SPREAD = 1e-4  # the table starts uniform within this of zero (Mueller et al. 2022)
 _LEARNED_SCALE = 0.3  # how far the untrained network's outputs spread about the first guess
 # Something glossy and half metal: a polished capture that starts rough and dielectric is explained by a dim light instead, its
-# roughness runs into the sigmoid's tail at 1 and stays (docs/results.md). Gloss that is not there is given up easily.
+# roughness runs into the sigmoid's tail at 1 and stays (docs/results.md). Gloss that is not there is given up easily, and metal for
+# the term that prefers dielectrics.
 _FIRST_ROUGHNESS = 0.3
-_FIRST_METALLIC = 0.3
+_FIRST_METALLIC = 0.5
 
 
 class MaterialField(nn.Module):

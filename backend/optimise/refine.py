@@ -18,7 +18,7 @@ from backend.geometry.preconditioned import PreconditionedAdam
 from backend.geometry.tangents import TangentFrames
 from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import photometric
-from backend.loss.regularisers import material_smoothness, normal_uprightness
+from backend.loss.regularisers import material_smoothness, mean_of, normal_uprightness
 from backend.material.channels import MaterialSample
 from backend.material.textures import MaterialTextures
 from backend.optimise.adam import FINAL_RATE, Adam, Group
@@ -168,6 +168,8 @@ class RefineFit:
         terms = {"color": compared.color, "mask": compared.mask_squared}
         for near in beside:
             terms |= self._smoothness(frame, near)
+        if self.settings.weights.metallic:
+            terms["metallic"] = mean_of(frame.sample.metallic, real)
         if self.settings.weights.normal_smoothness and frame.sample.normal is not None:
             terms["normal_smoothness"] = normal_uprightness(frame.sample.normal, real)
         (share * weighted(terms, now)).backward()
@@ -302,6 +304,7 @@ class RefineFit:
             "material_smoothness": rising(weights.material_smoothness),
             "roughness_metallic_smoothness": rising(weights.roughness_metallic_smoothness),
             "normal_smoothness": rising(weights.normal_smoothness),
+            "metallic": rising(weights.metallic),
             "laplacian": lambda step: weights.laplacian * (1.0 - step / steps),
             "rate": lambda step: exponential(step / steps, FINAL_RATE),
         }

@@ -82,10 +82,23 @@ def box_views(renderer, resolution=48, count=12):
     return _views(renderer, asset(), resolution, count)
 
 
-def _views(renderer, thing, resolution, count):
-    light = skylight()
+def _views(renderer, thing, resolution, count, light=None):
+    light = light or skylight()
     with torch.no_grad():
         return thing, light, reference_dataset(renderer, thing, light, resolution, count)
+
+
+def polished_views(renderer, resolution=48, count=12):
+    """The same of an uneven ball of polished metal (roughness 0.2) in a dark room with two windows."""
+    vertices, faces, uvs, uv_faces = cube_sphere(16, (1.0, 0.7, 0.9), round_off=True)
+    dents = 1.0 + 0.1 * torch.sin(4.0 * vertices[:, :1]) * torch.sin(5.0 * vertices[:, 1:2] + 1.0)
+    maps = SurfaceMaps(paint(), torch.full((1, 1, 1), 0.2), torch.ones(1, 1, 1))
+    direction = direction_of_pixel(32, "cpu")
+    windows = (direction @ torch.tensor([0.6, 0.5, 0.62]) > 0.9) | (direction @ torch.tensor([-0.7, 0.3, 0.64]) > 0.95)
+    light = EnvironmentLight.from_latlong(0.08 + 3.0 * windows[..., None].float().expand(-1, -1, 3), 32)
+    return _views(
+        renderer, TexturedMesh(vertices * dents, faces, uvs, uv_faces, None, None, maps), resolution, count, light
+    )
 
 
 def camera_on_minus_y(distance, focal, centre, size):

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from known import skylight
+from known import polished_views, skylight
 
 from backend.contract import LightSettings, ShapeStage, ShapeWeights
 from backend.dataset.hull import visual_hull
@@ -59,6 +59,16 @@ def test_few_steps_from_the_hull_improve_unseen_views(renderer, request, thing, 
     assert fit.grid.cells == 20
     terms = {"color", "mask", "sdf_sign", "material_smoothness", "surface_spread", "light_whiteness"}
     assert set(told[0]) == terms | {"psnr"}
+
+
+def test_polished_metal_is_not_explained_by_a_dim_light(renderer):
+    """From a rough dielectric the roughness runs into its bound at 1 and stays: the first guess has to be glossy and half metal."""
+    case = polished_views(renderer)
+    fit = shape_fit(renderer, case, steps=120, light=EnvironmentLight(32))
+    run(fit, lambda *_: True)
+    with torch.no_grad():
+        found = fit.field(fit.mesh().vertices)
+    assert found.roughness.median() < 0.75 and found.metallic.median() > 0.45
 
 
 @METHODS
