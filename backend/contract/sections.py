@@ -114,10 +114,13 @@ class RefineWeights(Checked):
     material_smoothness: float = setting(0.03, "difference of base colour between a texel and a jittered one", 0, 1e3)
     roughness_metallic_smoothness: float = setting(0.01, "the same of roughness and metallic", 0, 1e3)
     normal_smoothness: float = setting(0.005, "how far the tangent-space normal leans", 0, 1e3)
+    smoothness_ramp: int = setting(500, "steps over which the smoothness terms rise from 0", 0, 1_000_000)
     metallic: float = setting(
-        0.002, "mean metallic: what the photographs leave undecided is taken for no metal", 0, 1e3
+        0.003,
+        "metallic over the photographs' pixels, falling to 0 by half the steps: what they leave undecided is taken for no metal",
+        0,
+        1e3,
     )
-    smoothness_ramp: int = setting(500, "steps over which metallic and the smoothness terms rise from 0", 0, 1_000_000)
     light_whiteness: float = setting(0.005, "difference of the light from its own grey", 0, 1e3)
     laplacian: float = setting(
         0.0,

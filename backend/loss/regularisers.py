@@ -33,6 +33,17 @@ def mean_of(values: Tensor, real: Tensor | None = None) -> Tensor:
     return (values * real).sum() / (real.sum().clamp(min=1) * values.shape[1])
 
 
+def metalness(metallic: Tensor, pixels: Tensor, real: Tensor | None = None) -> Tensor:
+    """Metal over the photographs' pixels, as the colour term counts them: what they leave undecided has to pay for being metal.
+
+    Args:
+        metallic: [N, 1] at the pixels with surface, in [0, 1].
+        pixels: [] how many pixels the photographs have, those without surface included.
+        real: as in `mean_of`.
+    """
+    return (metallic if real is None else metallic * real).sum() / pixels.clamp(min=1)
+
+
 def light_whiteness(texels: Tensor) -> Tensor:
     """Mean absolute difference of radiance [..., 3] from its own grey: a coloured light has to pay for its colour."""
     return (texels - texels.mean(-1, keepdim=True)).abs().mean()

@@ -18,7 +18,7 @@ from backend.geometry.preconditioned import PreconditionedAdam
 from backend.geometry.tangents import TangentFrames
 from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import photometric
-from backend.loss.regularisers import material_smoothness, mean_of, normal_uprightness
+from backend.loss.regularisers import material_smoothness, metalness, normal_uprightness
 from backend.material.channels import MaterialSample
 from backend.material.textures import MaterialTextures
 from backend.optimise.adam import FINAL_RATE, Adam, Group
@@ -29,7 +29,7 @@ from backend.optimise.portions import Told, joined, portion, shares
 from backend.optimise.recorded import Recorded, Tally
 from backend.optimise.room import Room
 from backend.optimise.sampling import batches, digest
-from backend.optimise.schedule import Timetable, exponential, ramp
+from backend.optimise.schedule import Timetable, exponential, falling, ramp
 from backend.optimise.team import Team
 from backend.render.renderer import Frame, Pixels, Renderer, Surface
 
@@ -169,7 +169,8 @@ class RefineFit:
         for near in beside:
             terms |= self._smoothness(frame, near)
         if self.settings.weights.metallic:
-            terms["metallic"] = mean_of(frame.sample.metallic, real)
+            pixels = self.views.cameras.sizes.index_select(0, index).prod(1).sum()
+            terms["metallic"] = metalness(frame.sample.metallic, pixels, real)
         if self.settings.weights.normal_smoothness and frame.sample.normal is not None:
             terms["normal_smoothness"] = normal_uprightness(frame.sample.normal, real)
         (share * weighted(terms, now)).backward()
@@ -304,7 +305,7 @@ class RefineFit:
             "material_smoothness": rising(weights.material_smoothness),
             "roughness_metallic_smoothness": rising(weights.roughness_metallic_smoothness),
             "normal_smoothness": rising(weights.normal_smoothness),
-            "metallic": rising(weights.metallic),
+            "metallic": lambda step: falling(weights.metallic, 0.0, 2.0 * step / steps),
             "laplacian": lambda step: weights.laplacian * (1.0 - step / steps),
             "rate": lambda step: exponential(step / steps, FINAL_RATE),
         }

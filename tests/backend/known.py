@@ -77,9 +77,9 @@ def ball_views(renderer, resolution=48, count=12):
     return _views(renderer, asset((1.0, 1.0, 1.0), round_off=True), resolution, count)
 
 
-def box_views(renderer, resolution=48, count=12):
-    """(asset, light, dataset) of a painted box."""
-    return _views(renderer, asset(), resolution, count)
+def box_views(renderer, resolution=48, count=12, light=None):
+    """(asset, light, dataset) of a painted box, under that sky or another light."""
+    return _views(renderer, asset(), resolution, count, light)
 
 
 def _views(renderer, thing, resolution, count, light=None):

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from known import skylight
+from known import box_views, polished_views, skylight
 
 from backend.contract import LightSettings, RefineStage, RefineWeights
 from backend.dataset.views import Views
 from backend.geometry.laplacian import Neighbours, laplacian_loss
 from backend.geometry.mesh import Mesh
+from backend.light.environment import EnvironmentLight
 from backend.loss.photometric import photometric
 from backend.material.channels import MaterialMaps, flat_normal
 from backend.material.textures import MaterialTextures
@@ -41,6 +44,7 @@ def refine_fit(
     at_once=None,
     exposure=False,
     poses=False,
+    light=None,
     **settings,
 ):
     light_settings = LightSettings(file="known.hdr", lock=lock_light, prefilter_every=every)
@@ -49,8 +53,28 @@ def refine_fit(
     corrections = Corrections(views.cameras, exposure, poses, shape_known=lock_positions)
     return RefineFit(
         RefineStage(**settings), views, mesh_of(case, displaced), MaterialTextures(maps or grey(32)),
-        skylight(), light_settings, lock_positions, renderer, 7, coarse, at_once=at_once, corrections=corrections,
+        light or skylight(), light_settings, lock_positions, renderer, 7, coarse, at_once=at_once, corrections=corrections,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("metal", [False, True])
+def test_metal_stays_where_the_photographs_want_it_and_goes_where_they_do_not_care(renderer, metal):
+    """Half metal at the start: under an even light, where paint looks like metal, the term takes it; before windows it stays."""
+    case = polished_views(renderer) if metal else box_views(renderer, light=EnvironmentLight(16, radiance=1.0))
+
+    def left(weight):
+        maps = replace(grey(32), metallic=torch.full((32, 32, 1), 0.5), roughness=torch.full((32, 32, 1), 0.3))
+        weights = RefineWeights(smoothness_ramp=20, metallic=weight)
+        fit = refine_fit(renderer, case, maps, steps=80, learning_rate_textures=0.03, weights=weights, light=case[1])
+        run(fit, lambda *_: True)
+        with torch.no_grad():
+            seen = renderer.render(
+                fit.surface(), fit.material, fit.light.prefiltered(), case[2].test.cameras, case[2].test.canvas
+            )
+            return seen.sample.metallic.mean().item()
+
+    without, with_term = left(0.0), left(0.01)  # stronger than by default, as the steps are few
+    assert with_term > 0.75 * without if metal else with_term < 0.5 * without
 
 
 def test_locked_positions_and_light_stay_and_the_base_colour_is_found(renderer, block):
