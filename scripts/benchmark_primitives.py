@@ -66,6 +66,7 @@ def primitive_rows(
         gradient.
     """
     modes = ("eager", "graph") if device.type == "cuda" and engine.recordable else ("eager",)
+    shared: Row = {"engine": engine.name, "triangles": triangles}
     rows: list[Row] = []
     for primitive in _primitives(engine, device, views, size, triangles, texels):
         with torch.no_grad():
@@ -82,12 +83,9 @@ def primitive_rows(
             works = [_recorded(work) if mode == "graph" else work for work in (forward, both)]
             ahead, together = (_milliseconds(work, device, calls) for work in works)
             figures: Row = {"forward_ms": ahead, "backward_ms": together - ahead}
-            rows.append(
-                {"primitive": primitive.name, "engine": engine.name, "triangles": triangles, "mode": mode, **figures}
-            )
+            rows.append({"primitive": primitive.name, **shared, "mode": mode, **figures})
     casting = _milliseconds(_rays(engine, device, views * size * size, triangles), device, calls)
-    figures = {"forward_ms": casting, "backward_ms": None}
-    rows.append({"primitive": "rays", "engine": engine.name, "triangles": triangles, "mode": "eager", **figures})
+    rows.append({"primitive": "rays", **shared, "mode": "eager", "forward_ms": casting, "backward_ms": None})
     return rows
 
 

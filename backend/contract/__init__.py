@@ -21,7 +21,6 @@ from .events import (
     parse_event,
 )
 from .job import JobFolder, Status, read_status
-from .json_file import write_json
 from .release import version
 from .request import PRESETS, Request, apply_preset, assign, parse, to_dict
 from .result import ALPHA_CUTOFF, RESULT_FORMAT, Alpha, Result, read_result, write_result
@@ -34,6 +33,7 @@ from .sections import (
     ShapeWeights,
     ViewSettings,
 )
+from .whole_file import write_json, written_whole
 
 __all__ = [
     "ALPHA_CUTOFF",
@@ -78,4 +78,5 @@ __all__ = [
     "version",
     "write_json",
     "write_result",
+    "written_whole",
 ]

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from .json_file import finite
+from .whole_file import finite
 
 STAGES = ("views", "shape", "asset", "refine", "export")  # in the order they run; `Progress.stage` is one of these
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from .errors import RequestError
 from .job import JobFolder
-from .json_file import finite, write_json
+from .whole_file import finite, write_json
 
 RESULT_FORMAT = 1
 ALPHA_CUTOFF = 0.5  # opacity from which a clipped surface is there

@@ -18,12 +18,14 @@ class Photometric:
             that wrong coverage costs colour too. Tone mapping is the sRGB curve of log(1 + x): highlights weigh less, shadows as much as
             the eye sees.
         mask_absolute, mask_squared: absolute and squared difference of coverage.
+        pixels: how many the photographs have, as int64: what the means are over.
         psnr: dB, sRGB-encoded over black and clamped to [0, 1]: for progress. No gradient.
     """
 
     color: Tensor
     mask_absolute: Tensor
     mask_squared: Tensor
+    pixels: Tensor
     psnr: Tensor
 
 
@@ -42,7 +44,8 @@ def photometric(engine: Engine, rendered: Tensor, views: Views, index: Tensor, s
     """
     sizes = views.cameras.sizes
     sums = engine.photometric(rendered, views.images, index, sizes, seed)
-    color, absolute, squared, error = (sums / sizes.index_select(0, index).prod(1).sum().clamp(min=1)).unbind()
+    pixels = sizes.index_select(0, index).prod(1).sum()
+    color, absolute, squared, error = (sums / pixels.clamp(min=1)).unbind()
     with torch.no_grad():
         psnr = -10.0 * torch.log10((error / 3.0).clamp(min=1e-10))
-    return Photometric(color / 3.0, absolute, squared, psnr)
+    return Photometric(color / 3.0, absolute, squared, pixels, psnr)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from backend.contract import RequestError
+from backend.contract import RequestError, written_whole
 
 _FORMAT = 1
 
@@ -24,23 +22,14 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: the disk is full or may not be written; the old file is as it was.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as stream:
-            writer = _Writer(stream.write)
-            try:
-                torch.save({"format": _FORMAT, "state": state}, writer)  # type: ignore[arg-type]
-            except RuntimeError:
-                if writer.error is None:
-                    raise
-                raise writer.error from None  # torch hides what the disk said behind an error of its own
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
+    with written_whole(path) as stream:
+        writer = _Writer(stream.write)
+        try:
+            torch.save({"format": _FORMAT, "state": state}, writer)  # type: ignore[arg-type]
+        except RuntimeError:
+            if writer.error is None:
+                raise
+            raise writer.error from None  # torch hides what the disk said behind an error of its own
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:

@@ -169,8 +169,7 @@ class RefineFit:
         for near in beside:
             terms |= self._smoothness(frame, near)
         if self.settings.weights.metallic:
-            pixels = self.views.cameras.sizes.index_select(0, index).prod(1).sum()
-            terms["metallic"] = metalness(frame.sample.metallic, pixels, real)
+            terms["metallic"] = metalness(frame.sample.metallic, compared.pixels, real)
         if self.settings.weights.normal_smoothness and frame.sample.normal is not None:
             terms["normal_smoothness"] = normal_uprightness(frame.sample.normal, real)
         (share * weighted(terms, now)).backward()

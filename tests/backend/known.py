@@ -82,14 +82,8 @@ def box_views(renderer, resolution=48, count=12, light=None):
     return _views(renderer, asset(), resolution, count, light)
 
 
-def _views(renderer, thing, resolution, count, light=None):
-    light = light or skylight()
-    with torch.no_grad():
-        return thing, light, reference_dataset(renderer, thing, light, resolution, count)
-
-
 def polished_views(renderer, resolution=48, count=12):
-    """The same of an uneven ball of polished metal (roughness 0.2) in a dark room with two windows."""
+    """(asset, light, dataset) of an uneven ball of polished metal (roughness 0.2) in a dark room with two windows."""
     vertices, faces, uvs, uv_faces = cube_sphere(16, (1.0, 0.7, 0.9), round_off=True)
     dents = 1.0 + 0.1 * torch.sin(4.0 * vertices[:, :1]) * torch.sin(5.0 * vertices[:, 1:2] + 1.0)
     maps = SurfaceMaps(paint(), torch.full((1, 1, 1), 0.2), torch.ones(1, 1, 1))
@@ -99,6 +93,12 @@ def polished_views(renderer, resolution=48, count=12):
     return _views(
         renderer, TexturedMesh(vertices * dents, faces, uvs, uv_faces, None, None, maps), resolution, count, light
     )
+
+
+def _views(renderer, thing, resolution, count, light=None):
+    light = light or skylight()
+    with torch.no_grad():
+        return thing, light, reference_dataset(renderer, thing, light, resolution, count)
 
 
 def camera_on_minus_y(distance, focal, centre, size):
